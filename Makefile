@@ -1,0 +1,44 @@
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-all lint check bench dist map clean
+
+help:  ## show what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(BIN)/.run: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check "bottle>=0.13.2" "waitress>=3.0.1" "croniter>=6.0.0"
+	touch $@
+
+$(BIN)/.test: $(BIN)/.run
+	$(BIN)/pip install --quiet --disable-pip-version-check "pytest>=8.0" "hypothesis>=6.100" "alerta>=8.5.3" "ruff>=0.6" "build>=1.0" "hatchling>=1.21" setuptools
+	touch $@
+
+run: $(BIN)/.run  ## serve on 127.0.0.1:8080, with the database in this folder
+	$(BIN)/python alertlite.py serve
+
+test: $(BIN)/.test  ## the quick tests, under a minute
+	$(BIN)/python -m pytest -q -m "not slow"
+
+test-all: $(BIN)/.test  ## all tests, with the slow fault tests
+	$(BIN)/python -m pytest -q
+
+lint: $(BIN)/.test  ## ruff
+	$(BIN)/ruff check .
+
+check: lint test  ## lint and the quick tests
+
+bench: $(BIN)/.test  ## speed, as ratios to a bare bottle + waitress server measured in the same run
+	$(BIN)/python bench/bench.py
+
+dist: $(BIN)/.test  ## wheel and source archive in dist/
+	$(BIN)/python -m build --no-isolation
+
+map:  ## the sections of alertlite.py and their sizes
+	@awk '/^# =+ [A-Z]+$$/ {if (name) printf "  %-9s %5d lines\n", name, NR - start; name = $$3; start = NR} END {printf "  %-9s %5d lines\n", name, NR - start}' alertlite.py
+
+clean:  ## remove what the others made
+	rm -rf $(VENV) dist .pytest_cache .hypothesis .ruff_cache __pycache__ tests/__pycache__

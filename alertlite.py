@@ -1,0 +1,4384 @@
+"""alertlite: an alert server and dead man's switch for one small host.
+
+It hears about trouble, keeps it, notices silence, and tells people: one process, one SQLite file, no other service.
+
+    python alertlite.py serve          then see README.md for the first alert
+
+The spine. Every change goes one way, and a reader who learns this sentence learns the program:
+    parse    a dialect turns a request into a neutral value; it never decides
+    decide   a pure function of (old row, report, now) says what becomes of it; no I/O, no clock
+    record   one transaction writes the row, its history and its event
+    deliver  outside any transaction
+The timer enters at decide, with "nothing was heard" as its report.
+
+The map. Each section uses only what stands above it.
+    SETTINGS   what an operator can set; severities, statuses and actions as tables
+    CLOCK      the only place that asks the time; times as text; new ids
+    PROBLEMS   the few ways in which a request can fail
+    DOMAIN     alerts, heartbeats, users and keys as values; every decision about them; what a search asks for
+    STORE      the only SQL: opening and migrating, the one writer with group commit, the readers, queries by noun
+    ENGINE     what can happen: one method an operation, each reading the clock once
+    HTTP       strict JSON in, JSON out, authentication, scopes, limits; problems to answers
+    ALERTA     the Alerta API: parse_…, show_… and routes
+    SERVICE    routes that belong to no dialect: health
+    THREADS    the timer's loop, the control socket, the web server
+    MAIN       the command line
+
+Invariants, each with a test.
+    1. An operation reads the clock once; SQL never does.
+    2. A status changes only through a pure decision, and the same transaction writes its history and its event.
+    3. No success is answered for a write before its COMMIT, with synchronous=FULL, has returned.
+    4. One connection in one process writes and checkpoints; nothing slow or remote happens inside a transaction.
+    5. Dialects parse and show. A rule that two dialects need lives below them, once.
+
+Recipes.
+    To add a setting: a row in SETTINGS, and its line in README.md.
+    To add a column: schema.sql, the dataclass of the same fields in DOMAIN, a migration in STORE.
+    To add a route: a function under @route in its dialect; the scope is part of the route.
+    To add a deadline: a term in alert_deadline (or its like) and the decision beside it.
+"""
+from __future__ import annotations
+
+import argparse
+import base64
+import collections
+import contextlib
+import fcntl
+import gzip
+import hashlib
+import hmac
+import ipaddress
+import itertools
+import json
+import os
+import pathlib
+import queue
+import re
+import secrets
+import signal
+import socket
+import sqlite3
+import sys
+import threading
+import time
+import urllib.parse
+import uuid
+import warnings
+from datetime import datetime, timezone
+from functools import lru_cache
+from types import SimpleNamespace
+from typing import Any, Callable, Iterable, NamedTuple
+
+import bottle
+import waitress.channel
+import waitress.server
+import waitress.task
+
+__version__ = "0.1.0"
+
+
+# ============================================================================================================ SETTINGS
+# What an operator can set, in one table: the flag --name, the environment variable ALERTLITE_NAME and
+# `alertlite settings` all come from it. Then the closed vocabularies of the domain.
+
+def as_flag(text: str) -> bool:
+    """True for on/yes/true/1, False for off/no/false/0."""
+    if text.lower() in ("on", "yes", "true", "t", "1"):
+        return True
+    if text.lower() in ("off", "no", "false", "f", "0", ""):
+        return False
+    raise ValueError(f"{text!r} is neither on nor off")
+
+
+def as_whole_number(text: str) -> int:
+    """A number >= 0."""
+    if not re.fullmatch(r"[0-9]{1,12}", text):
+        raise ValueError(f"{text!r} is not a whole number")
+    return int(text)
+
+
+def as_list(text: str) -> tuple[str, ...]:
+    """The items of a comma-separated text."""
+    return tuple(item.strip() for item in text.split(",") if item.strip())
+
+
+class Setting(NamedTuple):
+    name: str
+    default: str
+    convert: Callable[[str], Any]
+    help: str
+    secret: bool = False
+
+
+SETTINGS = (
+    Setting("db", "", str, "database file (default: alertlite.db; under systemd in $STATE_DIRECTORY)"),
+    Setting("listen", "127.0.0.1:8080", str, "HOST:PORT to listen on"),
+    Setting("base_url", "", str, "address that clients reach this server by, for links (default: as each request names it)"),
+    Setting("auth", "on", as_flag, "off: everybody may do everything; only on a loopback address"),
+    Setting("insecure", "off", as_flag, "on: allow auth=off on any address"),
+    Setting("admin_key", "", str, "key with all rights that exists from the first start (default: a new one is made and shown)", True),
+    Setting("allowed_environments", "*", as_list, "environments that alerts may name; * = any"),
+    Setting("default_environment", "Production", str, "environment of an alert that names none"),
+    Setting("require_service", "off", as_flag, "on: refuse an alert that names no service"),
+    Setting("allowed_email_domains", "*", as_list, "domains whose users need not be on the users list; * = any"),
+    Setting("alert_timeout", "86400", as_whole_number, "seconds until an alert expires that is not repeated; 0 = never"),
+    Setting("ack_timeout", "0", as_whole_number, "seconds an acknowledgement lasts; 0 = until something changes"),
+    Setting("shelve_timeout", "7200", as_whole_number, "seconds a shelved alert stays so; 0 = until somebody unshelves it"),
+    Setting("delete_expired_after", "7200", as_whole_number, "seconds a closed or expired alert is kept; 0 = for ever"),
+    Setting("delete_info_after", "43200", as_whole_number, "seconds an informational alert is kept; 0 = for ever"),
+    Setting("history_limit", "100", as_whole_number, "history entries kept for an alert"),
+    Setting("heartbeat_timeout", "86400", as_whole_number, "seconds of silence after which a heartbeat expires; 0 = never"),
+    Setting("heartbeat_max_latency", "2000", as_whole_number, "milliseconds between sending and receiving that still count as ok"),
+    Setting("heartbeat_events", "Heartbeat", as_list, "alert events that are taken as heartbeats"),
+    Setting("heartbeat_alerts", "on", as_flag, "raise an alert for a heartbeat that falls silent"),
+    Setting("event_retention", "2592000", as_whole_number, "seconds that the log of events is kept"),
+    Setting("api_key_expire_days", "365", as_whole_number, "days a new key lasts unless it says otherwise"),
+    Setting("cors_origins", "", as_list, "web origins whose pages may call this server; * = any"),
+    Setting("trusted_proxy", "", str, "address of the reverse proxy whose X-Forwarded-… headers are believed"),
+    Setting("threads", "32", as_whole_number, "requests served at the same time"),
+    Setting("connection_limit", "500", as_whole_number, "connections held at the same time"),
+    Setting("body_limit", "1048576", as_whole_number, "bytes of a request body"),
+    Setting("header_limit", "16384", as_whole_number, "bytes of a request's headers"),
+    Setting("url_limit", "8192", as_whole_number, "bytes of a request's address"),
+    Setting("parameter_limit", "200", as_whole_number, "parameters in a request's address"),
+    Setting("read_deadline", "2000", as_whole_number, "milliseconds that one search may take"),
+)
+
+
+def load_settings(given: dict[str, str], environ: dict[str, str]) -> SimpleNamespace:
+    """The effective settings: what was given as flags, else the environment, else the defaults.
+
+    Raises ValueError that names the setting.
+    """
+    values = {}
+    for setting in SETTINGS:
+        text = given.get(setting.name)
+        if text is None:
+            text = environ.get("ALERTLITE_" + setting.name.upper(), setting.default)
+        try:
+            values[setting.name] = setting.convert(text)
+        except ValueError as error:
+            raise ValueError(f"setting {setting.name}: {error}") from None
+    values["db"] = values["db"] or os.path.join(environ.get("STATE_DIRECTORY", "").split(":")[0], "alertlite.db")
+    allowed = values["allowed_environments"]
+    if "*" not in allowed and values["default_environment"] not in allowed:
+        raise ValueError("setting default_environment: is not one of allowed_environments")
+    return SimpleNamespace(**values)
+
+
+# Severity: its code, lower is worse, and its colour (spec/alerta.md 2.3).
+SEVERITIES = {
+    "security": (0, "blue"), "critical": (1, "red"), "major": (2, "orange"), "minor": (3, "yellow"),
+    "warning": (4, "dodgerblue"), "indeterminate": (5, "lightblue"), "informational": (6, "#00CC00"),
+    "normal": (7, "#00CC00"), "ok": (7, "#00CC00"), "cleared": (7, "#00CC00"),
+    "debug": (8, "#9D006D"), "trace": (9, "#7554BF"), "unknown": (10, "silver"),
+}
+NORMAL_SEVERITIES = frozenset(name for name, (code, _) in SEVERITIES.items() if code == SEVERITIES["normal"][0])
+FIRST_PREVIOUS_SEVERITY = "indeterminate"
+
+# Status: the letter it sorts by, and its colour (spec/alerta.md 2.3).
+STATUSES = {
+    "open": ("A", None), "assign": ("B", None), "ack": ("C", "skyblue"), "shelved": ("D", "skyblue"),
+    "blackout": ("E", None), "closed": ("F", None), "expired": ("G", None), "unknown": ("H", None),
+}
+FINISHED_STATUSES = frozenset({"closed", "expired"})
+
+# What an action makes of a status (spec/alerta.md 3.4).
+#   a status  the status afterwards              before    what it was before the ack or the shelving
+#   409       refused                            leave     what it was before the blackout
+#   reopen    open, the previous severity back   stay      unchanged, or closed where the severity is normal
+#   recheck   ack that a worse severity opened   revive    closed, or open again where the severity is not normal
+ACTION_TABLE = """
+             open    ack    unack   shelve   unshelve  close   assign
+    open     409     ack    409     shelved  409       closed  stay
+    assign   stay    stay   409     stay     409       stay    stay
+    ack      open    409    before  shelved  409       closed  recheck
+    shelved  open    409    409     409      before    closed  stay
+    blackout leave   leave  409     leave    409       closed  leave
+    closed   reopen  409    409     409      409       409     revive
+    expired  open    409    409     409      409       409     409
+    unknown  stay    stay   409     stay     409       stay    stay
+"""
+
+
+def parse_action_table(table: str) -> dict[tuple[str, str], str]:
+    """(status, action) -> outcome, from the table above."""
+    header, *rows = (line.split() for line in table.strip().splitlines())
+    return {(row[0], action): outcome for row in rows for action, outcome in zip(header, row[1:])}
+
+
+ACTION_OUTCOMES = parse_action_table(ACTION_TABLE)
+OPERATOR_ACTIONS = tuple(dict.fromkeys(action for _, action in ACTION_OUTCOMES))
+
+# The scopes that exist (spec/alerta.md 5.2), and those of the built-in roles (5.4).
+SCOPES = tuple(
+    ["read", "write", "admin"]
+    + [f"{verb}:{noun}" for noun in ("alerts", "blackouts", "heartbeats", "keys") for verb in ("read", "write", "admin")]
+    + ["delete:alerts", "write:users", "admin:users"]
+    + [f"{verb}:{noun}" for noun in ("groups", "perms", "customers") for verb in ("read", "admin")]
+    + ["write:webhooks", "read:oembed", "read:management", "admin:management", "read:userinfo"])
+ROLE_SCOPES = {"admin": ("admin", "read", "write"), "user": ("read", "write"), "guest": ("read:alerts",)}
+KEY_TYPE_SCOPES = {"read-write": ("read", "write"), "read-only": ("read",)}
+
+
+# =============================================================================================================== CLOCK
+# The only place that asks the time, and the one form that times have outside: text. Inside, a time is an int,
+# milliseconds since 1970 UTC.
+
+class Clock:
+    """The real clock; tests put a settable one in its place."""
+
+    def now(self) -> int:
+        """The time of day in milliseconds UTC."""
+        return time.time_ns() // 1_000_000
+
+    def monotonic(self) -> float:
+        """Seconds that steps of the wall clock do not touch."""
+        return time.monotonic()
+
+
+ISO_TIME = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})\.([0-9]{1,6})Z")
+
+
+@lru_cache(maxsize=4096)
+def _text_of_second(second: int) -> str:
+    return datetime.fromtimestamp(second, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S").zfill(19)
+
+
+def text_from_ms(ms: int) -> str:
+    """The time as YYYY-MM-DDThh:mm:ss.mmmZ."""
+    return f"{_text_of_second(ms // 1000)}.{ms % 1000:03d}Z"
+
+
+def ms_from_text(text: str) -> int:
+    """The milliseconds of YYYY-MM-DDThh:mm:ss.fZ with one to six digits of fraction; ValueError for anything else."""
+    match = ISO_TIME.fullmatch(text)
+    if not match:
+        raise ValueError("dates must be ISO 8601 date format YYYY-MM-DDThh:mm:ss.sssZ")
+    *whole, fraction = match.groups()
+    second = datetime(*map(int, whole), tzinfo=timezone.utc)
+    return int(second.timestamp()) * 1000 + int(fraction.ljust(6, "0")[:3])
+
+
+def new_id() -> str:
+    """A random UUID."""
+    return str(uuid.uuid4())
+
+
+# ============================================================================================================ PROBLEMS
+# The few ways in which a request can fail. Raised anywhere below HTTP, turned into an answer there and nowhere else.
+
+class Problem(Exception):
+    """A request that cannot be served: an HTTP status, a message for the person who sent it, and details."""
+    status = 500
+
+    def __init__(self, message: str, errors: list[str] | None = None, headers: dict[str, str] | None = None):
+        super().__init__(message)
+        self.message, self.errors, self.headers = message, errors, headers or {}
+
+
+class Invalid(Problem):
+    status = 400
+
+
+class Unauthenticated(Problem):
+    status = 401
+
+
+class Forbidden(Problem):
+    status = 403
+
+
+class NotFound(Problem):
+    status = 404
+
+    def __init__(self, message: str = "not found"):
+        super().__init__(message)
+
+
+class Conflict(Problem):
+    status = 409
+
+
+class TooLarge(Problem):
+    status = 413
+
+
+class PageOutOfRange(Problem):
+    status = 416
+
+
+class Unavailable(Problem):
+    """The store cannot serve this now; trying again later may work."""
+    status = 503
+
+    def __init__(self, message: str):
+        super().__init__(message, headers={"Retry-After": "5"})
+
+
+class StorageFull(Problem):
+    status = 507
+
+
+# ============================================================================================================== DOMAIN
+# Alerts, heartbeats, users and keys as values, and every decision about them. No I/O and no clock: what a function
+# needs to know is an argument, what it found out is its result.
+
+def pack_list(items: Iterable[str]) -> str:
+    """The JSON text of a list, in the form that schema.sql explains."""
+    return json.dumps(list(items), ensure_ascii=False, separators=(",\n", ":"))
+
+
+def pack_object(value: dict[str, Any]) -> str:
+    """The JSON text of an object."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def packed_element(item: str) -> str:
+    """The text that pack_list's result contains if and only if the item is in the list."""
+    return json.dumps(item, ensure_ascii=False)
+
+
+def unpack(text: str) -> Any:
+    """The list or object of a JSON text."""
+    return [] if text == "[]" else json.loads(text)
+
+
+def union(old: Iterable[str], new: Iterable[str]) -> list[str]:
+    """Every item once, in order of first appearance."""
+    return list(dict.fromkeys(itertools.chain(old, new)))
+
+
+class AlertReport(NamedTuple):
+    """What somebody said about a resource, in neutral form. Lists and objects are Python's."""
+    id: str
+    resource: str
+    event: str
+    environment: str
+    severity: str
+    status: str
+    correlate: list
+    service: list
+    group: str
+    value: str | None
+    text: str
+    tags: list
+    attributes: dict
+    origin: str
+    type: str
+    created_at: int | None         # None = the moment it is received
+    timeout: int
+    raw_data: str | None
+    customer: str
+
+
+class Alert(NamedTuple):
+    """A row of alerts: same fields, same order. Lists and objects are JSON text."""
+    seq: int
+    id: str
+    resource: str
+    event: str
+    environment: str
+    severity: str
+    correlate: str
+    status: str
+    previous_status: str | None
+    before_ack: str | None
+    before_shelve: str | None
+    ack_until: int | None
+    shelve_until: int | None
+    service: str
+    group_name: str
+    value: str | None
+    text: str
+    tags: str
+    attributes: str
+    origin: str
+    type: str
+    created_at: int
+    timeout: int
+    raw_data: str | None
+    customer: str
+    duplicate_count: int
+    repeat: int
+    previous_severity: str
+    trend: str
+    received_at: int
+    last_receive_id: str
+    last_received_at: int
+    updated_at: int
+    due_at: int | None
+    superseded: int
+
+
+class HistoryEntry(NamedTuple):
+    """A row of alert_history: same fields, same order."""
+    seq: int | None
+    alert: int
+    id: str
+    event: str
+    severity: str
+    status: str
+    value: str | None
+    text: str | None
+    type: str
+    updated_at: int
+    user: str | None
+    timeout: int | None
+
+
+class Decision(NamedTuple):
+    """What becomes of an alert, and why."""
+    alert: Alert
+    entry: str | None              # type of the history entry to write; None = none
+    reason: str
+
+
+def severity_is_worse(severity: str, than: str) -> bool:
+    return SEVERITIES[severity][0] < SEVERITIES[than][0]
+
+
+def severity_trend(before: str, after: str) -> str:
+    """moreSevere, lessSevere or noChange (also where a name is unknown)."""
+    if before not in SEVERITIES or after not in SEVERITIES or SEVERITIES[before][0] == SEVERITIES[after][0]:
+        return "noChange"
+    return "moreSevere" if severity_is_worse(after, than=before) else "lessSevere"
+
+
+def status_after_report(current: str | None, previous: str | None, reported: str, severity: str, old_severity: str) -> str:
+    """The status of an alert after a report (spec/alerta.md 3.3, rule by rule).
+
+    current and previous are the stored statuses (None for a new alert); old_severity counts as indeterminate when the
+    report is a duplicate.
+    """
+    normal = severity in NORMAL_SEVERITIES
+    if reported != "open":
+        return "closed" if normal else reported
+    if current == "ack" and old_severity != FIRST_PREVIOUS_SEVERITY and severity_is_worse(severity, than=old_severity):
+        return "open"
+    if current == "blackout":
+        return previous if previous and previous != "blackout" else "open"
+    if current == "closed" and not normal:
+        return "shelved" if previous == "shelved" else "open"
+    if normal:
+        return "closed"
+    if current == "expired" or current is None:
+        return "open"
+    return current
+
+
+def alert_in_status(alert: Alert, status: str, now: int, **changes: Any) -> Alert:
+    """The alert in another status, remembering the one it leaves; other changes are made in any case."""
+    if status != alert.status:
+        changes.update(status=status, previous_status=alert.status, updated_at=now)
+    return alert._replace(**changes) if changes else alert
+
+
+def merged_attributes(old: str, new: dict[str, Any]) -> str:
+    """The attributes with new ones laid over them; null deletes."""
+    if not new:
+        return old
+    merged = {**unpack(old), **new}
+    return pack_object({name: value for name, value in merged.items() if value is not None})
+
+
+def merged_tags(old: str, new: list[str]) -> str:
+    if not new:
+        return old
+    return pack_list(union(unpack(old), new))
+
+
+def new_alert(report: AlertReport, now: int) -> Alert:
+    """The row that a first report makes, not yet numbered."""
+    status = status_after_report(None, None, report.status, report.severity, FIRST_PREVIOUS_SEVERITY)
+    correlate = union(report.correlate, [report.event]) if report.correlate else []
+    return Alert(
+        seq=0, id=report.id, resource=report.resource, event=report.event, environment=report.environment,
+        severity=report.severity, correlate=pack_list(correlate), status=status, previous_status=None, before_ack=None,
+        before_shelve=None, ack_until=None, shelve_until=None, service=pack_list(report.service),
+        group_name=report.group, value=report.value, text=report.text, tags=pack_list(union(report.tags, ())),
+        attributes=merged_attributes("{}", report.attributes), origin=report.origin, type=report.type,
+        created_at=now if report.created_at is None else report.created_at, timeout=report.timeout,
+        raw_data=report.raw_data, customer=report.customer, duplicate_count=0, repeat=0,
+        previous_severity=FIRST_PREVIOUS_SEVERITY, trend=severity_trend(FIRST_PREVIOUS_SEVERITY, report.severity),
+        received_at=now, last_receive_id=report.id, last_received_at=now, updated_at=now, due_at=None, superseded=0)
+
+
+def decide_report(old: Alert | None, report: AlertReport, now: int) -> Decision:
+    """What a report makes of the alert that it concerns, None = of no stored one (spec/alerta.md 3.1)."""
+    if old is None:
+        return Decision(new_alert(report, now), "new", "first report")
+    duplicate = old.event == report.event and old.severity == report.severity
+    old_severity = FIRST_PREVIOUS_SEVERITY if duplicate else old.severity
+    status = status_after_report(old.status, old.previous_status, report.status, report.severity, old_severity)
+    changes = {
+        "service": pack_list(report.service), "value": report.value, "text": report.text, "timeout": report.timeout,
+        "raw_data": report.raw_data, "tags": merged_tags(old.tags, report.tags),
+        "attributes": merged_attributes(old.attributes, report.attributes),
+        "last_receive_id": report.id, "last_received_at": now,
+    }
+    if status == "ack" != old.status:
+        changes.update(before_ack=old.status, ack_until=None)
+    if status == "shelved" != old.status:
+        changes.update(before_shelve=old.status)
+    if duplicate:
+        changes.update(duplicate_count=old.duplicate_count + 1, repeat=1)
+        entry = "status" if status != old.status else "value" if report.value != old.value else None
+        return Decision(alert_in_status(old, status, now, **changes), entry, "duplicate")
+    changes.update(
+        event=report.event, severity=report.severity, created_at=now if report.created_at is None else report.created_at,
+        received_at=now, duplicate_count=0, repeat=0, previous_severity=old.severity,
+        trend=severity_trend(old.severity, report.severity))
+    return Decision(alert_in_status(old, status, now, **changes), "severity", "correlated")
+
+
+def status_before_blackout(alert: Alert) -> str:
+    return alert.previous_status if alert.previous_status not in (None, "blackout") else "blackout"
+
+
+def outcome_of_action(alert: Alert, action: str) -> tuple[str, str]:
+    """(status, severity) after an operator's action; Conflict where it makes no sense (spec/alerta.md 3.4)."""
+    outcome = ACTION_OUTCOMES[alert.status, action]
+    normal = alert.severity in NORMAL_SEVERITIES
+    if normal and (outcome == "stay" or (outcome == "409" and alert.status == "expired")):
+        return "closed", "normal"
+    if outcome == "409":
+        if ACTION_OUTCOMES.get(("open", action)) == alert.status or (action == "open" == alert.status):
+            raise Conflict(f"alert is already in {alert.status} status")
+        raise Conflict(f"invalid action for current {alert.status} status")
+    if outcome == "before":
+        return (alert.before_ack if action == "unack" else alert.before_shelve) or "open", alert.severity
+    if outcome == "leave":
+        return status_before_blackout(alert), alert.severity
+    if outcome == "reopen":
+        return "open", alert.previous_severity
+    if outcome == "recheck":
+        worse = alert.previous_severity != FIRST_PREVIOUS_SEVERITY and severity_is_worse(alert.severity, alert.previous_severity)
+        return "open" if worse else "closed" if normal else "ack", alert.severity
+    if outcome == "revive":
+        if normal:
+            return "closed", alert.severity
+        return "shelved" if alert.previous_status == "shelved" else "open", alert.previous_severity
+    if outcome == "closed":
+        return "closed", "normal"
+    return (alert.status if outcome == "stay" else outcome), alert.severity
+
+
+def hold_timeout(action: str, timeout: int | None, settings: SimpleNamespace) -> int:
+    """Seconds that an ack or a shelving lasts; 0 = no end."""
+    return timeout or (settings.ack_timeout if action == "ack" else settings.shelve_timeout)
+
+
+def action_entry_timeout(alert: Alert, action: str, timeout: int | None, settings: SimpleNamespace) -> int:
+    """The timeout that the history entry of an action shows (spec/alerta.md 3.5)."""
+    if timeout:
+        return timeout
+    if action in ("ack", "unack"):
+        return settings.ack_timeout
+    if action in ("shelve", "unshelve"):
+        return settings.shelve_timeout
+    return alert.timeout or settings.alert_timeout
+
+
+def held_changes(alert: Alert, status: str, until: int | None) -> dict[str, Any]:
+    """What to remember when somebody acknowledges or shelves: where to return to, and when."""
+    if status == alert.status:
+        return {}
+    if status == "ack":
+        return {"before_ack": alert.status, "ack_until": until}
+    if status == "shelved":
+        return {"before_shelve": alert.status, "shelve_until": until}
+    return {}
+
+
+def decide_action(alert: Alert, action: str, timeout: int | None, now: int, settings: SimpleNamespace) -> Decision:
+    """What an action makes of an alert (spec/alerta.md 3.4). Conflict where the action makes no sense now."""
+    if action == "expired":
+        return Decision(alert_in_status(alert, "expired", now, updated_at=now), "expired", "expired on request")
+    if action == "timeout":
+        back = "ack" if alert.status == "shelved" and alert.before_shelve == "ack" else "open"
+        return Decision(alert_in_status(alert, back, now, updated_at=now), "timeout", "time-out ended")
+    if action not in OPERATOR_ACTIONS:
+        return Decision(alert._replace(updated_at=now), "action", "no effect on the status")
+    status, severity = outcome_of_action(alert, action)
+    changes: dict[str, Any] = {"updated_at": now}
+    if action in ("ack", "shelve"):
+        seconds = hold_timeout(action, timeout, settings)
+        changes.update(held_changes(alert, status, now + seconds * 1000 if seconds else None))
+    if severity != alert.severity:
+        changes.update(severity=severity, previous_severity=alert.severity, trend=severity_trend(alert.severity, severity))
+    return Decision(alert_in_status(alert, status, now, **changes), action, "action")
+
+
+def decide_operator_status(alert: Alert, status: str, timeout: int | None, now: int, settings: SimpleNamespace) -> Decision:
+    """What PUT …/status makes of an alert: any known status, whatever it was (spec/alerta.md 1.5).
+
+    A timeout replaces the alert's own; without one the alert keeps it, so that an acknowledgement never expires an
+    alert that was due to last longer than the default.
+    """
+    seconds = {"ack": settings.ack_timeout, "shelved": settings.shelve_timeout}.get(status, 0)
+    changes = held_changes(alert, status, now + seconds * 1000 if seconds else None)
+    changes.update(updated_at=now, timeout=alert.timeout if timeout is None else timeout)
+    return Decision(alert_in_status(alert, status, now, **changes), "status", "set by an operator")
+
+
+def retention_ends(alert: Alert, settings: SimpleNamespace) -> int | None:
+    """When an alert is old enough to be deleted; None = never (spec/alerta.md 3.7).
+
+    A finished alert is kept from the moment it finished, not from its last report: otherwise one that expires after a
+    day would be deleted before anybody could see that it expired.
+    """
+    ends = []
+    if alert.status in FINISHED_STATUSES and settings.delete_expired_after:
+        ends.append(max(alert.last_received_at, alert.updated_at) + settings.delete_expired_after * 1000)
+    if alert.severity == "informational" and settings.delete_info_after:
+        ends.append(alert.last_received_at + settings.delete_info_after * 1000)
+    return min(ends, default=None)
+
+
+def hold_ends(alert: Alert) -> int | None:
+    """When an acknowledgement or a shelving ends; None = it does not."""
+    return {"ack": alert.ack_until, "shelved": alert.shelve_until}.get(alert.status)
+
+
+def silence_ends(alert: Alert) -> int | None:
+    """When an alert that is not repeated expires; None = never."""
+    return alert.last_received_at + alert.timeout * 1000 if alert.timeout and alert.status != "expired" else None
+
+
+def alert_deadline(alert: Alert, settings: SimpleNamespace) -> int | None:
+    """The next moment at which the timer has something to do for this alert; None = never."""
+    ends = (retention_ends(alert, settings), silence_ends(alert), hold_ends(alert))
+    return min((end for end in ends if end is not None), default=None)
+
+
+def kept_due_at(old: int | None, deadline: int | None, now: int) -> int | None:
+    """The due_at to store: an earlier look at the row that is still to come is left where it is."""
+    if old is not None and now < old and (deadline is None or old <= deadline):
+        return old
+    return deadline
+
+
+DELETE = "delete"
+
+
+def decide_silence(alert: Alert, now: int, settings: SimpleNamespace) -> Decision | str | None:
+    """What the timer makes of an alert: a Decision, DELETE, or None = nothing yet."""
+    def over(end: int | None) -> bool:
+        return end is not None and end <= now
+
+    if over(retention_ends(alert, settings)):
+        return DELETE
+    if over(silence_ends(alert)):
+        return decide_action(alert, "expired", None, now, settings)
+    if over(hold_ends(alert)):
+        return decide_action(alert, "timeout", None, now, settings)
+    return None
+
+
+def alert_event_type(old: Alert | None, new: Alert) -> str | None:
+    """The event that a change of an alert is worth telling people about; None = none."""
+    was_active = old is not None and old.status not in FINISHED_STATUSES
+    is_active = new.status not in FINISHED_STATUSES
+    if is_active and not was_active:
+        return "alert_opened"
+    if is_active:
+        return "alert_severity" if old.severity != new.severity else None
+    if not was_active:
+        return None
+    return "alert_closed" if new.status == "closed" else "alert_expired"
+
+
+class Note(NamedTuple):
+    """A row of notes without its seq."""
+    id: str
+    alert: int
+    text: str
+    user: str | None
+    attributes: str
+    customer: str
+    created_at: int
+    updated_at: int | None
+    seq: int | None = None
+
+
+class Heartbeat(NamedTuple):
+    """A row of heartbeats with its beat."""
+    seq: int
+    id: str
+    origin: str
+    customer: str
+    tags: str
+    attributes: str
+    timeout: int
+    silent: int
+    due_at: int | None
+    created_at: int
+    received_at: int
+
+
+class Beat(NamedTuple):
+    """A heartbeat as it was reported, in neutral form."""
+    id: str
+    origin: str
+    customer: str
+    tags: list
+    attributes: dict
+    timeout: int
+    created_at: int | None
+
+
+def heartbeat_deadline(beat: Heartbeat, listening_since: int) -> int | None:
+    """When the heartbeat counts as silent; None = never. Silence is judged only from when we began to listen."""
+    return max(beat.received_at, listening_since) + beat.timeout * 1000 if beat.timeout else None
+
+
+def heartbeat_status(beat: Heartbeat, now: int, listening_since: int, max_latency: int) -> str:
+    """expired, slow or ok (spec/alerta.md 1.9). max_latency in milliseconds."""
+    deadline = heartbeat_deadline(beat, listening_since)
+    if deadline is not None and now >= deadline:
+        return "expired"
+    return "slow" if beat.received_at - beat.created_at > max_latency else "ok"
+
+
+HEARTBEAT_EVENTS = ["HeartbeatFail", "HeartbeatSlow", "HeartbeatOK"]
+
+
+def attribute_text(attributes: dict, name: str, default: str) -> str:
+    value = attributes.get(name)
+    return value if isinstance(value, str) and value else default
+
+
+def heartbeat_report(beat: Heartbeat, event: str, severity: str, value: str, text: str, settings: SimpleNamespace) -> AlertReport:
+    """The alert about a heartbeat, with the fields that `alerta heartbeats --alert` would post (spec/alerta.md 3.8).
+
+    It has no timeout: a host that is still silent must not drop off the list by itself.
+    """
+    attributes = unpack(beat.attributes)
+    service = attributes.get("service")
+    service = service if isinstance(service, list) else [service] if isinstance(service, str) else ["Alerta"]
+    named = attribute_text(attributes, "severity", "major")
+    return AlertReport(
+        id=new_id(), resource=beat.origin, event=event,
+        environment=attribute_text(attributes, "environment", settings.default_environment),
+        severity=severity or (named if named in SEVERITIES else "major"), status="open", correlate=HEARTBEAT_EVENTS,
+        service=[item for item in service if isinstance(item, str)], group=attribute_text(attributes, "group", "System"),
+        value=value, text=text, tags=unpack(beat.tags),
+        attributes={name: value for name, value in attributes.items()
+                    if name not in ("environment", "severity", "service", "group")},
+        origin=program_origin(), type="heartbeatAlert", created_at=None, timeout=0, raw_data=None, customer=beat.customer)
+
+
+@lru_cache(maxsize=1)
+def program_origin() -> str:
+    """The origin of what names none: alertlite/<host name>."""
+    return f"alertlite/{socket.gethostname()}"
+
+
+class User(NamedTuple):
+    """A row of users: same fields, same order."""
+    seq: int
+    id: str
+    login: str
+    name: str
+    email: str | None
+    password_hash: str | None
+    status: str
+    roles: str
+    attributes: str
+    text: str
+    email_verified: int
+    created_at: int
+    updated_at: int
+    last_login_at: int | None
+
+
+class ApiKey(NamedTuple):
+    """A row of api_keys: same fields, same order."""
+    seq: int
+    id: str
+    key_hash: str
+    hint: str
+    user: str
+    scopes: str
+    text: str
+    customer: str
+    expires_at: int
+    count: int
+    last_used_at: int | None
+
+
+class Caller(NamedTuple):
+    """Who is asking: login (None = nobody in particular), scopes, the customer it is confined to ('' = none)."""
+    login: str | None
+    scopes: tuple[str, ...]
+    customer: str = ""
+
+
+def scope_is_granted(wanted: str, held: Iterable[str]) -> bool:
+    """Whether the scopes held cover the one wanted (spec/alerta.md 5.3)."""
+    stronger = {"read": ("read", "write", "admin"), "write": ("write", "admin"), "delete": ("delete", "write", "admin"),
+                "admin": ("admin",)}
+    verb, _, noun = wanted.partition(":")
+    granting = stronger.get(verb, (verb,))
+    return any(scope in granting or (noun and scope in {f"{v}:{noun}" for v in granting}) for scope in held)
+
+
+def login_domain(login: str) -> str:
+    """The part after @, or before the backslash of a Windows-style login; '' for neither."""
+    if "\\" in login:
+        return login.split("\\", 1)[0]
+    return login.rpartition("@")[2] if "@" in login else ""
+
+
+def login_is_allowed(login: str, user: User | None, domains: Iterable[str]) -> bool:
+    """The white-list rule: an active user on the list, or anybody of an allowed domain (spec/alerta.md 5.9)."""
+    if user is not None:
+        return user.status == "active"
+    return "*" in domains or login_domain(login) in domains
+
+
+def hash_key(key: str) -> str:
+    """What is stored of a key. A random key needs no slow hash."""
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def hash_password(password: str, salt: str | None = None) -> str:
+    """What is stored of a password: scrypt with N=2^15, r=8, p=3 (32 MiB, a quarter of a second)."""
+    salt = salt or secrets.token_hex(16)
+    digest = hashlib.scrypt(password.encode(), salt=salt.encode(), n=2**15, r=8, p=3, maxmem=64 * 2**20)
+    return f"scrypt${salt}${digest.hex()}"
+
+
+def password_is_right(password: str, stored: str) -> bool:
+    return hmac.compare_digest(hash_password(password, stored.split("$")[1]).encode(), stored.encode())
+
+
+# What a search asks for, as a tree that says nothing of SQL.
+
+class Match(NamedTuple):
+    """One field compared: op is is, contains, globs, regex, phrase, range, exists or prefix (see ALERT_MATCHERS)."""
+    field: str
+    op: str
+    value: Any
+
+
+class NoneOf(NamedTuple):
+    term: Any
+
+
+class AllOf(NamedTuple):
+    terms: tuple
+
+
+class AnyOf(NamedTuple):
+    terms: tuple
+
+
+class AlertFilter(NamedTuple):
+    """Which alerts a request is about: plain equalities on the counted fields, and whatever else it asks for."""
+    equal: dict[str, list[str]]
+    other: tuple = ()
+
+    def confined(self, customer: str) -> AlertFilter:
+        """The same, within one customer ('' = no limit)."""
+        if not customer:
+            return self
+        asked = tuple(Match("customer", "is", value) for value in self.equal.get("customer", ()))
+        return AlertFilter({**self.equal, "customer": [customer]}, (*self.other, *((AnyOf(asked),) if asked else ())))
+
+
+COUNTED_FIELDS = ("environment", "status", "severity", "service", "customer")
+
+# A pattern from a client must not be able to stall the server, and Python's re can be made to. The common patterns are
+# translated into SQLite's GLOB, which has no nested repetition; what GLOB cannot say needs the re2 library.
+REGEX_ATOMS = {r"\d": "[0-9]", r"\w": "[a-z0-9_]", r"\s": "[ \t\r\n]", ".": "?"}
+REGEX_TOKEN = re.compile(r"\\[dws]|\\[^A-Za-z0-9]|\[\^?[^\[\]\\^]+\]|[.()|*+?{}\[\]^$\\]|[^.()|*+?{}\[\]^$\\]", re.S)
+MOST_GLOBS, MOST_WILDCARDS = 32, 12
+
+
+def glob_literal(text: str) -> str:
+    """The text with GLOB's own characters made literal."""
+    return re.sub(r"([*?\[])", r"[\1]", text)
+
+
+def split_alternatives(tokens: list[str]) -> list[list[str]]:
+    """The tokens between the | that stand outside parentheses."""
+    branches: list[list[str]] = [[]]
+    depth = 0
+    for token in tokens:
+        depth += (token == "(") - (token == ")")
+        if token == "|" and depth == 0:
+            branches.append([])
+        else:
+            branches[-1].append(token)
+    return branches
+
+
+def closing_parenthesis(tokens: list[str], start: int) -> int:
+    depth = 0
+    for position in range(start, len(tokens)):
+        depth += (tokens[position] == "(") - (tokens[position] == ")")
+        if depth == 0:
+            return position
+    raise Invalid("the pattern has an unclosed parenthesis")
+
+
+def regex_atom(token: str) -> str:
+    """The GLOB for one character of a pattern; Invalid for what has none."""
+    if token in REGEX_ATOMS:
+        return REGEX_ATOMS[token]
+    if token.startswith("[") and len(token) > 2:
+        return token
+    if token.startswith("\\") and len(token) == 2:
+        return glob_literal(token[1])
+    if token in "()|*+?{}[]^$\\":
+        raise Invalid(f"regex_unavailable: {token!r} at this place needs the re2 library; "
+                      "text, . .* .+ [a-z] ^ $ | and groups work without it")
+    return glob_literal(token)
+
+
+def globs_from_tokens(tokens: list[str]) -> list[str]:
+    """Every GLOB that the alternatives and groups of a pattern expand to; anchors are \\x02 and \\x03."""
+    globs = []
+    for branch in split_alternatives(tokens):
+        parts = [""]
+        position = 0
+        while position < len(branch):
+            token, follower = branch[position], branch[position + 1:position + 2]
+            if token == "(":
+                end = closing_parenthesis(branch, position)
+                choices, position = globs_from_tokens(branch[position + 1:end]), end
+            elif token == "." and follower in (["*"], ["+"]):
+                choices, position = ["*" if follower == ["*"] else "?*"], position + 1
+            elif token in "^$":
+                choices = ["\x02" if token == "^" else "\x03"]
+            else:
+                choices = [regex_atom(token)]
+            parts = [part + choice for part in parts for choice in choices]
+            if len(parts) > MOST_GLOBS:
+                raise Invalid("the pattern has too many alternatives")
+            position += 1
+        globs += parts
+    return globs
+
+
+def globs_from_regex(pattern: str) -> list[str]:
+    """The GLOBs, for lower-case text, that match where the pattern is found; Invalid where there are none."""
+    if len(pattern) > 500:
+        raise Invalid("the pattern is longer than 500 characters")
+    globs = []
+    tokens = [token if token[0] == "\\" else token.lower() for token in REGEX_TOKEN.findall(pattern)]
+    for glob in globs_from_tokens(tokens):
+        glob = ("" if glob.startswith("\x02") else "*") + glob.strip("\x02\x03") + ("" if glob.endswith("\x03") else "*")
+        if "\x02" in glob or "\x03" in glob:
+            raise Invalid("regex_unavailable: ^ and $ only at the ends of a pattern without the re2 library")
+        globs.append(re.sub(r"\*\*+", "*", glob))
+    if len(globs) > MOST_GLOBS or any(glob.count("*") > MOST_WILDCARDS for glob in globs):
+        raise Invalid("the pattern has too many alternatives or wildcards")
+    return globs
+
+
+@lru_cache(maxsize=1)
+def re2_library() -> Any:
+    """The re2 module, or None where it is not installed."""
+    try:
+        import re2
+    except ImportError:
+        return None
+    return re2
+
+
+def regex_match(field: str, pattern: str) -> Match:
+    """A case-insensitive search for a pattern in a field; Invalid for a pattern that cannot be served."""
+    re2 = re2_library()
+    if re2 is None:
+        return Match(field, "globs", globs_from_regex(pattern))
+    try:
+        re2.compile("(?i)" + pattern)
+    except re2.error as error:
+        raise Invalid(f"bad pattern: {error}") from None
+    return Match(field, "regex", "(?i)" + pattern)
+
+
+# The q language: Lucene-like (spec/alerta.md 4.3), with chains of any length, dotted names and times inside terms.
+QUERY_TOKEN = re.compile(r"""\s+ | (?P<quoted> (?:[A-Za-z_][\w.-]*:)? "(?:[^"\\]|\\.)*" )
+    | (?P<regex> (?:[A-Za-z_][\w.-]*:)? /(?:[^/\\]|\\.)+/ (?=[\s()]|$) )
+    | (?P<range> (?:[A-Za-z_][\w.-]*:)? [\[{] \s* [^\s\[\]{}]+ \s+TO\s+ [^\s\[\]{}]+ \s* [\]}] )
+    | (?P<group> [A-Za-z_][\w.-]*:(?=\() ) | (?P<paren> [()] ) | (?P<logic> && | \|\| | !(?=\S) )
+    | (?P<word> [^\s()"\[\]{}]+ )""", re.X)
+LOGIC_WORDS = {"AND": "AND", "&&": "AND", "OR": "OR", "||": "OR", "NOT": "NOT", "!": "NOT"}
+FIELD_PREFIX = re.compile(r"([A-Za-z_][\w.-]*):(.+)", re.S)
+
+
+class QueryParser:
+    """One q text. Precedence NOT > AND > OR; terms side by side mean OR; x NOT y means x AND NOT y."""
+
+    def __init__(self, text: str, default_field: str, known_field: Callable[[str], str]):
+        self.default_field, self.known_field = default_field, known_field
+        self.tokens = list(self.tokens_of(text))
+        self.position = 0
+        self.depth = 0
+
+    @staticmethod
+    def tokens_of(text: str) -> Iterable[tuple[str, str]]:
+        position = 0
+        while position < len(text):
+            match = QUERY_TOKEN.match(text, position)
+            if not match:
+                raise Invalid("Failed to parse query string.", [f"unexpected {text[position]!r} at character {position}"])
+            position = match.end()
+            if match.lastgroup:
+                word = match.group(match.lastgroup)
+                yield ("logic", LOGIC_WORDS[word]) if word in LOGIC_WORDS else (match.lastgroup, word)
+
+    def peek(self) -> tuple[str, str]:
+        return self.tokens[self.position] if self.position < len(self.tokens) else ("end", "")
+
+    def take(self) -> tuple[str, str]:
+        token = self.peek()
+        self.position += 1
+        return token
+
+    def parse(self) -> Any:
+        """The tree of the whole text; Invalid that says where it cannot be read."""
+        if len(self.tokens) > 100:
+            raise Invalid("Failed to parse query string.", ["more than 100 terms"])
+        tree = self.parse_or(self.default_field)
+        if self.peek()[0] != "end":
+            raise Invalid("Failed to parse query string.", [f"unexpected {self.peek()[1]!r}"])
+        return tree
+
+    def parse_or(self, field: str) -> Any:
+        terms = [self.parse_and(field)]
+        while self.peek() == ("logic", "OR") or self.peek()[0] in ("quoted", "regex", "range", "group", "word") \
+                or self.peek() == ("paren", "("):
+            if self.peek()[0] == "logic":
+                self.take()
+            terms.append(self.parse_and(field))
+        return AnyOf(tuple(terms)) if len(terms) > 1 else terms[0]
+
+    def parse_and(self, field: str) -> Any:
+        terms = [self.parse_not(field)]
+        while self.peek() in (("logic", "AND"), ("logic", "NOT")):
+            if self.peek()[1] == "AND":
+                self.take()
+            terms.append(self.parse_not(field))
+        return AllOf(tuple(terms)) if len(terms) > 1 else terms[0]
+
+    def parse_not(self, field: str) -> Any:
+        if self.peek() == ("logic", "NOT"):
+            self.take()
+            return NoneOf(self.parse_not(field))
+        return self.parse_term(field)
+
+    def parse_term(self, field: str) -> Any:
+        kind, text = self.take()
+        if kind == "group":
+            field, (kind, text) = self.known_field(text[:-1]), self.take()
+        if (kind, text) == ("paren", "("):
+            return self.parse_group(field)
+        if kind not in ("quoted", "regex", "range", "word"):
+            raise Invalid("Failed to parse query string.", [f"expected a term, found {text or 'the end'!r}"])
+        sign, text = (text[0], text[1:]) if kind == "word" and text[0] in "+-" and len(text) > 1 else ("+", text)
+        prefix = FIELD_PREFIX.fullmatch(text)
+        if prefix and not text.startswith(('"', "/")):
+            field, text = self.known_field(prefix[1]), prefix[2]
+        term = term_match(field, kind, text, self.known_field)
+        return NoneOf(term) if sign == "-" else term
+
+    def parse_group(self, field: str) -> Any:
+        self.depth += 1
+        if self.depth > 20:
+            raise Invalid("Failed to parse query string.", ["more than 20 parentheses within one another"])
+        tree = self.parse_or(field)
+        if self.take() != ("paren", ")"):
+            raise Invalid("Failed to parse query string.", ["a parenthesis is not closed"])
+        self.depth -= 1
+        return tree
+
+
+def term_match(field: str, kind: str, text: str, known_field: Callable[[str], str]) -> Match:
+    """What one term of a query asks of a field."""
+    if kind == "quoted":
+        return Match(field, "phrase", re.sub(r"\\(.)", r"\1", text[1:-1]))
+    if kind == "regex":
+        return regex_match(field, text[1:-1])
+    if kind == "range":
+        low, high = re.split(r"\s+TO\s+", text[1:-1].strip())
+        return Match(field, "range", (None if low == "*" else low, text[0] == "[", None if high == "*" else high, text[-1] == "]"))
+    if field == "_exists_":
+        return Match(f"attributes.{text}", "exists", None)
+    compared = re.fullmatch(r"(>=|<=|>|<)(.+)", text, re.S)
+    if compared:
+        op, bound = compared.groups()
+        low, high = (bound, None) if op[0] == ">" else (None, bound)
+        return Match(field, "range", (low, op == ">=", high, op == "<="))
+    text = re.sub(r"(?<=[^~^])[~^][0-9.]*$", "", text)          # fuzziness and boost are read and ignored
+    if text == "*":
+        return Match(field, "exists", None)
+    if "*" in text or "?" in text:
+        return Match(field, "globs", word_globs(text.lower()))
+    return Match(field, "contains", text)
+
+
+def word_globs(text: str) -> list[str]:
+    """GLOBs for a whole word with wildcards: * any run, ? one character or none."""
+    if text.count("?") > 4 or text.count("*") > MOST_WILDCARDS:
+        raise Invalid("Failed to parse query string.", [f"too many wildcards in {text!r}"])
+    pieces = [("?", "") if char == "?" else ("*",) if char == "*" else (glob_literal(char),) for char in text]
+    words = ["".join(choice) for choice in itertools.product(*pieces)]
+    return [glob for word in dict.fromkeys(words) for glob in whole_word_globs(word)]
+
+
+def whole_word_globs(glob: str) -> list[str]:
+    """GLOBs that find the glob between word boundaries."""
+    start, end = "*[^a-z0-9_]", "[^a-z0-9_]*"
+    return [glob, start + glob, glob + end, start + glob + end]
+
+
+# =============================================================================================================== STORE
+# The only SQL. One connection writes (see Store.write); readers have their own, cannot write, and are bounded by a
+# deadline. Tables holds the queries, by noun; get_… raises NotFound, find_… may come back empty.
+
+APPLICATION_ID = 0x616C6974                        # "alit"
+MIGRATIONS: tuple[tuple[str, ...], ...] = ()       # append only: the statements that lead from version n to n + 1
+SCHEMA_VERSION = 1 + len(MIGRATIONS)
+MOST_ARMS = 40                                     # index ranges that one page is merged from
+MOST_ROWS = 1000                                   # rows of an answer that is not paged
+
+ALERT_COLUMNS = ", ".join(Alert._fields)
+HISTORY_COLUMNS = ", ".join(HistoryEntry._fields)
+NOTE_COLUMNS = ", ".join(Note._fields)
+HEARTBEAT_COLUMNS = "seq, id, origin, customer, tags, attributes, timeout, silent, due_at, created_at, received_at"
+USER_COLUMNS = ", ".join(User._fields)
+KEY_COLUMNS = ", ".join(ApiKey._fields)
+
+
+def save_sql(table: str, columns: tuple[str, ...]) -> str:
+    """Inserts a row, or where its seq exists writes it."""
+    return (f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+            f" ON CONFLICT (seq) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in columns[1:])}")
+
+
+SAVE_USER = save_sql("users", User._fields)
+SAVE_KEY = save_sql("api_keys", ApiKey._fields)
+
+
+class StartupRefused(Exception):
+    """The database must not be touched; the text says why, and code is the exit status (see sysexits.h)."""
+
+    def __init__(self, message: str, code: int = 78):
+        super().__init__(message)
+        self.code = code
+
+
+class Column(NamedTuple):
+    """A field of an alert in SQL: the expression, and its kind, which says how it is compared (see COMPARERS)."""
+    sql: str
+    kind: str
+
+
+ALERT_FIELDS = {
+    "id": Column("id", "id"), "resource": Column("resource", "text"), "event": Column("event", "text"),
+    "environment": Column("environment", "text"), "severity": Column("severity", "text"),
+    "correlate": Column("correlate", "list"), "status": Column("status", "text"), "service": Column("service", "list"),
+    "group": Column("group_name", "text"), "value": Column("coalesce(value, '')", "text"), "text": Column("text", "text"),
+    "tag": Column("tags", "list"), "tags": Column("tags", "list"), "origin": Column("origin", "text"),
+    "type": Column("type", "text"), "createTime": Column("created_at", "time"), "timeout": Column("timeout", "number"),
+    "rawData": Column("coalesce(raw_data, '')", "text"), "customer": Column("customer", "text"),
+    "duplicateCount": Column("duplicate_count", "number"), "repeat": Column("repeat", "flag"),
+    "previousSeverity": Column("previous_severity", "text"), "trendIndication": Column("trend", "text"),
+    "receiveTime": Column("received_at", "time"), "lastReceiveId": Column("last_receive_id", "text"),
+    "lastReceiveTime": Column("last_received_at", "time"), "updateTime": Column("updated_at", "time"),
+}
+SNAKE_NAMES = {re.sub("([A-Z])", r"_\1", name).lower(): name for name in ALERT_FIELDS}
+
+
+def alert_field_name(name: str) -> str | None:
+    """The JSON name of a field given as camelCase or snake_case (attributes.x and _.x too); None = there is none."""
+    if name.startswith("_.") and len(name) > 2:
+        return "attributes." + name[2:]
+    if name in ALERT_FIELDS or (name.startswith("attributes.") and len(name) > 11):
+        return name
+    return SNAKE_NAMES.get(name)
+
+
+def alert_column(name: str) -> Column:
+    """The column of a JSON name."""
+    if name.startswith("attributes."):
+        quoted = name[11:].replace("'", "''")
+        return Column(f"coalesce(attribute(attributes, '{quoted}'), '')", "attribute")
+    return ALERT_FIELDS[name]
+
+
+def comparable(kind: str, field: str, value: str) -> Any:
+    """A value from a client in the form that its column holds; Invalid that names the field."""
+    try:
+        if kind == "time":
+            return ms_from_text(value)
+        if kind == "number":
+            return bounded_int(value)
+    except ValueError as error:
+        raise Invalid(f"{field}: {error}") from None
+    if kind == "flag":
+        return int(value.lower() in ("true", "t", "1", "yes", "y", "on"))
+    return value
+
+
+def bounded_int(text: str) -> int:
+    """The number, within 64 bits; ValueError for anything else."""
+    if not re.fullmatch(r"-?[0-9]{1,18}", text):
+        raise ValueError(f"{text[:40]!r} is not a whole number")
+    return int(text)
+
+
+def prefix_end(prefix: str) -> str:
+    """The first text after all those that begin with the prefix."""
+    return prefix[:-1] + chr(min(ord(prefix[-1]) + 1, 0x10FFFF)) if prefix else "\U0010ffff"
+
+
+def lowered(sql: str, needle: str) -> str:
+    """The expression in lower case: SQLite's own for ASCII, Python's where the needle needs it."""
+    return f"lower({sql})" if needle.isascii() else f"fold({sql})"
+
+
+def sql_is(column: Column, field: str, value: str) -> tuple[str, list[Any]]:
+    if column.kind == "list":
+        return f"instr({column.sql}, ?) > 0", [packed_element(value)]
+    if column.kind == "id":
+        end = prefix_end(value)
+        return "(id >= ? AND id < ? OR last_receive_id >= ? AND last_receive_id < ?)", [value, end, value, end]
+    return f"{column.sql} = ?", [comparable(column.kind, field, value)]
+
+
+def sql_contains(column: Column, field: str, value: str) -> tuple[str, list[Any]]:
+    if column.kind == "list":
+        return sql_is(column, field, value)
+    if column.kind in ("time", "number", "flag"):
+        return sql_is(column, field, value)
+    return f"instr({lowered(column.sql, value)}, ?) > 0", [value.lower()]
+
+
+def sql_globs(column: Column, field: str, globs: list[str]) -> tuple[str, list[Any]]:
+    """A list is searched as its JSON text, where an element stands between quotes."""
+    text = f"{lowered(column.sql, ''.join(globs))}"
+    if column.kind == "list":
+        globs = ["*" + ("" if glob.startswith("*") else '"') + glob + ("" if glob.endswith("*") else '"') + "*" for glob in globs]
+    return "(" + " OR ".join(f"{text} GLOB ?" for _ in globs) + ")", list(globs)
+
+
+def sql_phrase(column: Column, field: str, value: str) -> tuple[str, list[Any]]:
+    if column.kind not in ("text", "attribute"):
+        return sql_is(column, field, value)
+    return sql_globs(column, field, whole_word_globs(glob_literal(value.lower())))
+
+
+def sql_range(column: Column, field: str, bounds: tuple) -> tuple[str, list[Any]]:
+    low, with_low, high, with_high = bounds
+    tests = [(f"{column.sql} {'>=' if with_low else '>'} ?", low), (f"{column.sql} {'<=' if with_high else '<'} ?", high)]
+    tests = [(sql, comparable(column.kind, field, value)) for sql, value in tests if value is not None]
+    return "(" + (" AND ".join(sql for sql, _ in tests) or "1") + ")", [value for _, value in tests]
+
+
+def sql_exists(column: Column, field: str, value: None) -> tuple[str, list[Any]]:
+    return f"{column.sql} NOT IN ('', '[]')", []
+
+
+def sql_regex(column: Column, field: str, pattern: str) -> tuple[str, list[Any]]:
+    return f"re2_found(?, {column.sql})", [pattern]
+
+
+COMPARERS = {"is": sql_is, "contains": sql_contains, "globs": sql_globs, "phrase": sql_phrase, "range": sql_range,
+             "exists": sql_exists, "regex": sql_regex}
+
+
+def sql_of_tree(tree: Any) -> tuple[str, list[Any]]:
+    """The SQL condition of a search tree, and its arguments."""
+    if isinstance(tree, NoneOf):
+        sql, args = sql_of_tree(tree.term)
+        return f"NOT {sql}", args
+    if isinstance(tree, (AllOf, AnyOf)):
+        parts = [sql_of_tree(term) for term in tree.terms]
+        word = " AND " if isinstance(tree, AllOf) else " OR "
+        return "(" + word.join(sql for sql, _ in parts) + ")", [arg for _, args in parts for arg in args]
+    sql, args = COMPARERS[tree.op](alert_column(tree.field), tree.field, tree.value)
+    return f"({sql})", args
+
+
+def sql_of_filter(wanted: AlertFilter) -> tuple[str, list[Any]]:
+    """The SQL condition of a filter."""
+    terms = [AnyOf(tuple(Match(field, "is", value) for value in values)) for field, values in wanted.equal.items()]
+    return sql_of_tree(AllOf((*terms, *wanted.other))) if terms or wanted.other else ("1", [])
+
+
+def sql_among(column: str, values: Iterable[str] | None) -> tuple[str, list[str]]:
+    """The condition that a column holds one of the values; None = any."""
+    if values is None:
+        return "1", []
+    values = list(values)
+    return f"{column} IN ({', '.join('?' * len(values))})", values
+
+
+# How the fields sort: severity and status by their place in the tables, times newest first.
+SORT_SQL = {
+    "severity": "CASE severity " + " ".join(f"WHEN '{name}' THEN {code}" for name, (code, _) in SEVERITIES.items()) + " END",
+    "status": "CASE status " + " ".join(f"WHEN '{name}' THEN '{letter}'" for name, (letter, _) in STATUSES.items()) + " END",
+    "timeoutLeft": "CASE WHEN status IN ('ack', 'shelved') THEN updated_at ELSE last_received_at END + timeout * 1000",
+    "duration": "last_received_at - created_at",
+}
+NEWEST_FIRST = frozenset({"createTime", "receiveTime", "lastReceiveTime", "updateTime"})
+UNSORTABLE = frozenset({"id", "tag", "tags"})
+
+
+class Order(NamedTuple):
+    """One sort key: a JSON name, and whether against its natural direction."""
+    field: str
+    reverse: bool
+
+
+DEFAULT_ORDER = (Order("lastReceiveTime", False),)
+
+
+def sql_of_order(orders: Iterable[Order]) -> str:
+    parts = []
+    for order in orders:
+        descending = (order.field in NEWEST_FIRST) != order.reverse
+        parts.append(f"{SORT_SQL.get(order.field) or alert_column(order.field).sql} {'DESC' if descending else 'ASC'}")
+    return ", ".join([*parts, "seq DESC"])
+
+
+class Tally(NamedTuple):
+    """How many alerts there are of each environment, service, status and severity."""
+    environment: str
+    service: str
+    status: str
+    severity: str
+    count: int
+
+
+class Tables:
+    """The queries, by noun, on one connection."""
+
+    def __init__(self, db: sqlite3.Connection):
+        self.db = db
+        self.earliest_due: int | None = None        # the earliest due_at written in this transaction
+
+    def rows(self, sql: str, args: Iterable[Any] = ()) -> list[tuple]:
+        return self.db.execute(sql, tuple(args)).fetchall()
+
+    def row(self, sql: str, args: Iterable[Any] = ()) -> tuple | None:
+        return self.db.execute(sql, tuple(args)).fetchone()
+
+    def note_due(self, due_at: int | None) -> None:
+        if due_at is not None and (self.earliest_due is None or due_at < self.earliest_due):
+            self.earliest_due = due_at
+
+    # --- meta
+
+    def find_fact(self, name: str) -> str | None:
+        row = self.row("SELECT value FROM meta WHERE name = ?", (name,))
+        return row[0] if row else None
+
+    def save_fact(self, name: str, value: str) -> None:
+        self.db.execute("INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", (name, value))
+
+    # --- alerts
+
+    def find_reported_alert(self, environment: str, resource: str, event: str, customer: str) -> Alert | None:
+        """The alert that a report is about: of the same event, else one that counts the event as a state of its own."""
+        row = self.row(f"SELECT {ALERT_COLUMNS} FROM alerts WHERE environment = ? AND resource = ? AND event = ?"
+                       " AND customer = ? AND superseded = 0", (environment, resource, event, customer))
+        row = row or self.row(
+            f"SELECT {ALERT_COLUMNS} FROM alerts WHERE environment = ? AND resource = ? AND customer = ? AND superseded = 0"
+            " AND correlate <> '[]' AND instr(correlate, ?) > 0 ORDER BY seq LIMIT 1",
+            (environment, resource, customer, packed_element(event)))
+        return Alert(*row) if row else None
+
+    def get_alert(self, ident: str, customer: str = "") -> Alert:
+        """The alert with this id or last report's id, else the one whose id begins so (at least 8 characters).
+
+        NotFound where there is none (or it is another customer's), Conflict where several begin so.
+        """
+        rows = self.rows(f"SELECT {ALERT_COLUMNS} FROM alerts WHERE id = ?", (ident,)) \
+            or self.rows(f"SELECT {ALERT_COLUMNS} FROM alerts WHERE last_receive_id = ? AND last_receive_id <> id", (ident,))
+        if not rows and len(ident) >= 8:
+            bounds = (ident, prefix_end(ident))
+            rows = self.rows(
+                f"SELECT {ALERT_COLUMNS} FROM alerts WHERE id >= ? AND id < ? UNION SELECT {ALERT_COLUMNS} FROM alerts"
+                " WHERE last_receive_id >= ? AND last_receive_id < ? AND last_receive_id <> id LIMIT 2", (*bounds, *bounds))
+        alerts = [Alert(*row) for row in rows if customer in ("", row[Alert._fields.index("customer")])]
+        if len(alerts) > 1:
+            raise Conflict(f"more than one alert has an id that begins with {ident}")
+        if not alerts:
+            raise NotFound()
+        return alerts[0]
+
+    def insert_alert(self, alert: Alert) -> Alert:
+        """Stores a new alert and numbers it. Conflict where its id is another alert's."""
+        if self.row("SELECT 1 FROM alerts WHERE id = ?", (alert.id,)):
+            raise Conflict(f"id {alert.id} is already used by another alert")
+        seq = self.db.execute(f"INSERT INTO alerts ({ALERT_COLUMNS}) VALUES ({', '.join('?' * len(alert))})",
+                              (None, *alert[1:])).lastrowid
+        alert = alert._replace(seq=seq)
+        self.insert_alert_services(alert)
+        self.note_due(alert.due_at)
+        return alert
+
+    def update_alert(self, old: Alert, new: Alert) -> None:
+        """Writes what changed, and only that: an index whose columns stay as they are is not touched."""
+        changed = tuple(name for name, before, after in zip(Alert._fields, old, new) if before != after)
+        if not changed:
+            return
+        values = [getattr(new, name) for name in changed]
+        self.db.execute(update_alert_sql(changed), (*values, old.seq))
+        self.update_alert_services(old, new)
+        self.note_due(new.due_at)
+
+    def insert_alert_services(self, alert: Alert) -> None:
+        for service in dict.fromkeys(unpack(alert.service)):
+            self.db.execute("INSERT INTO alert_services VALUES (?, ?, ?, ?, ?, ?, ?)",
+                            (alert.environment, service, alert.status, alert.last_received_at, alert.seq, alert.severity,
+                             alert.customer))
+
+    def delete_alert_services(self, alert: Alert) -> None:
+        for service in dict.fromkeys(unpack(alert.service)):
+            self.db.execute("DELETE FROM alert_services WHERE environment = ? AND service = ? AND status = ?"
+                            " AND last_received_at = ? AND alert = ?",
+                            (alert.environment, service, alert.status, alert.last_received_at, alert.seq))
+
+    def update_alert_services(self, old: Alert, new: Alert) -> None:
+        if (old.service, old.status, old.severity) != (new.service, new.status, new.severity):
+            self.delete_alert_services(old)
+            self.insert_alert_services(new)
+        elif old.last_received_at != new.last_received_at:
+            for service in dict.fromkeys(unpack(old.service)):
+                self.db.execute("UPDATE alert_services SET last_received_at = ? WHERE environment = ? AND service = ?"
+                                " AND status = ? AND last_received_at = ? AND alert = ?",
+                                (new.last_received_at, old.environment, service, old.status, old.last_received_at, old.seq))
+
+    def delete_alert(self, alert: Alert) -> None:
+        """Deletes an alert with its history and notes."""
+        self.delete_alert_services(alert)
+        self.db.execute("DELETE FROM alerts WHERE seq = ?", (alert.seq,))
+
+    def due_alerts(self, now: int, limit: int) -> list[Alert]:
+        return [Alert(*row) for row in self.rows(
+            f"SELECT {ALERT_COLUMNS} FROM alerts WHERE due_at <= ? ORDER BY due_at LIMIT ?", (now, limit))]
+
+    def set_alert_due(self, seq: int, due_at: int | None) -> None:
+        self.db.execute("UPDATE alerts SET due_at = ? WHERE seq = ?", (due_at, seq))
+        self.note_due(due_at)
+
+    def review_alerts(self, now: int) -> None:
+        """Has the timer look at every alert again: a setting that its deadline depends on has changed."""
+        self.db.execute("UPDATE alerts SET due_at = ?", (now,))
+
+    def next_due(self) -> int | None:
+        """When the timer must look next; None = no row waits."""
+        rows = [self.row(f"SELECT min(due_at) FROM {table} WHERE due_at IS NOT NULL")[0] for table in ("alerts", "heartbeats")]
+        return min((due for due in rows if due is not None), default=None)
+
+    def find_retired_alerts(self, statuses: Iterable[str], before: int, limit: int) -> list[Alert]:
+        """Alerts in these statuses that have neither been heard of nor changed since a moment."""
+        where, args = sql_among("status", statuses)
+        return [Alert(*row) for row in self.rows(
+            f"SELECT {ALERT_COLUMNS} FROM alerts WHERE {where} AND last_received_at < ? AND updated_at < ? LIMIT ?",
+            (*args, before, before, limit))]
+
+    def find_old_informational(self, before: int, limit: int) -> list[Alert]:
+        return [Alert(*row) for row in self.rows(
+            f"SELECT {ALERT_COLUMNS} FROM alerts WHERE severity = 'informational' AND last_received_at < ? LIMIT ?", (before, limit))]
+
+    # --- searching
+
+    def tallies(self, wanted: AlertFilter) -> list[Tally]:
+        """How many alerts match, by environment, status and severity. Kept counts where the filter allows it."""
+        services = wanted.equal.get("service")
+        if wanted.other or (services and len(set(services)) > 1):
+            where, args = sql_of_filter(wanted)
+            return [Tally(*row) for row in self.rows(
+                f"SELECT environment, '', status, severity, count(*) FROM alerts WHERE {where}"
+                " GROUP BY environment, status, severity", args)]
+        conditions = [sql_among(name, wanted.equal.get(name)) for name in ("environment", "status", "severity", "customer")]
+        return [Tally(*row) for row in self.rows(
+            "SELECT environment, service, status, severity, sum(count) FROM alert_counts WHERE service = ? AND "
+            + " AND ".join(sql for sql, _ in conditions) + " GROUP BY environment, status, severity",
+            [services[0] if services else "", *(arg for _, args in conditions for arg in args)])]
+
+    def service_tallies(self, wanted: AlertFilter) -> list[Tally]:
+        """The same for each service."""
+        if not wanted.other:
+            conditions = [sql_among(name, wanted.equal.get(name)) for name in COUNTED_FIELDS]
+            return [Tally(*row) for row in self.rows(
+                "SELECT environment, service, status, severity, sum(count) FROM alert_counts WHERE service <> '' AND "
+                + " AND ".join(sql for sql, _ in conditions) + " GROUP BY environment, service, status, severity",
+                [arg for _, args in conditions for arg in args])]
+        where, args = sql_of_filter(wanted)
+        return [Tally(*row) for row in self.rows(
+            "SELECT s.environment, s.service, s.status, s.severity, count(*) FROM alert_services s"
+            f" WHERE s.alert IN (SELECT seq FROM alerts WHERE {where}) GROUP BY 1, 2, 3, 4", args)]
+
+    def known_services(self, customer: str = "") -> list[tuple[str, str]]:
+        return self.rows("SELECT DISTINCT environment, service FROM alert_counts WHERE service <> '' AND ? IN ('', customer)"
+                         " ORDER BY environment, service LIMIT ?", (customer, MOST_ROWS))
+
+    def known_environments(self, customer: str = "") -> list[str]:
+        return [row[0] for row in self.rows("SELECT DISTINCT environment FROM alert_counts WHERE ? IN ('', customer)"
+                                            " ORDER BY environment", (customer,))]
+
+    def alert_page(self, wanted: AlertFilter, orders: tuple[Order, ...], limit: int, offset: int,
+                   tallies: list[Tally]) -> list[Alert]:
+        """One page of the matching alerts. tallies are those of the same filter: they tell which index ranges hold them."""
+        arms = None if wanted.other or orders != DEFAULT_ORDER else page_arms(wanted, tallies, limit + offset)
+        if arms is None:
+            where, args = sql_of_filter(wanted)
+            return [Alert(*row) for row in self.rows(
+                f"SELECT {ALERT_COLUMNS} FROM alerts WHERE {where} ORDER BY {sql_of_order(orders)} LIMIT ? OFFSET ?",
+                (*args, limit, offset))]
+        if not arms:
+            return []
+        union_all = " UNION ALL ".join(f"SELECT * FROM ({sql})" for sql, _ in arms)
+        return [Alert(*row) for row in self.rows(
+            f"WITH page AS (SELECT * FROM ({union_all}) ORDER BY last_received_at DESC, seq DESC LIMIT ? OFFSET ?)"
+            f" SELECT {', '.join('alerts.' + name for name in Alert._fields)} FROM page CROSS JOIN alerts USING (seq)"
+            " ORDER BY page.last_received_at DESC, seq DESC", [*(arg for _, args in arms for arg in args), limit, offset])]
+
+    def alert_groups(self, wanted: AlertFilter) -> list[tuple[str, str, int]]:
+        where, args = sql_of_filter(wanted)
+        return self.rows(f"SELECT environment, group_name, count(*) FROM alerts WHERE {where} GROUP BY 1, 2 ORDER BY 1, 2 LIMIT ?",
+                         (*args, MOST_ROWS))
+
+    def alert_tag_sets(self, wanted: AlertFilter) -> list[tuple[str, str, int]]:
+        where, args = sql_of_filter(wanted)
+        return self.rows(f"SELECT environment, tags, count(*) FROM alerts WHERE {where} AND tags <> '[]' GROUP BY 1, 2", args)
+
+    def alert_top(self, wanted: AlertFilter, group_by: str, variant: str, limit: int) -> list[tuple[Any, int, int]]:
+        """(group, count, duplicate count) of the largest groups; what is counted depends on the variant (TOP_SQL)."""
+        where, args = sql_of_filter(wanted)
+        column = ALERT_FIELDS[group_by].sql
+        return self.rows(TOP_SQL[variant].format(column=column, where=where, services=SERVICES_SQL), (*args, limit))
+
+    def alert_group_members(self, wanted: AlertFilter, group_by: str, group: Any) -> list[tuple[str, str, str, str]]:
+        """(id, resource, environment, service) of a group's alerts, newest first."""
+        where, args = sql_of_filter(wanted)
+        return self.rows(f"SELECT id, resource, environment, service FROM alerts WHERE {where} AND {ALERT_FIELDS[group_by].sql} IS ?"
+                         " ORDER BY last_received_at DESC LIMIT ?", (*args, group, MOST_ROWS))
+
+    # --- history
+
+    def insert_history(self, entry: HistoryEntry, limit: int) -> None:
+        """Stores an entry; what is beyond the newest `limit` of its alert goes."""
+        self.db.execute(f"INSERT INTO alert_history ({HISTORY_COLUMNS}) VALUES ({', '.join('?' * len(entry))})", entry)
+        self.db.execute("DELETE FROM alert_history WHERE alert = ? AND seq <= (SELECT seq FROM alert_history WHERE alert = ?"
+                        " ORDER BY seq DESC LIMIT 1 OFFSET ?)", (entry.alert, entry.alert, limit))
+
+    def alert_history(self, seq: int) -> list[HistoryEntry]:
+        return [HistoryEntry(*row) for row in self.rows(
+            f"SELECT {HISTORY_COLUMNS} FROM alert_history WHERE alert = ? ORDER BY seq", (seq,))]
+
+    def history_page(self, wanted: AlertFilter, ident: str | None, limit: int, offset: int) -> list[tuple[HistoryEntry, Alert]]:
+        """History entries of matching alerts, newest first, each with its alert."""
+        where, args = sql_of_filter(wanted)
+        if ident is not None:
+            bounds = (ident, prefix_end(ident))
+            where += (" AND (id >= ? AND id < ? OR last_receive_id >= ? AND last_receive_id < ?"
+                      " OR seq IN (SELECT alert FROM alert_history WHERE id >= ? AND id < ?))")
+            args = [*args, *bounds, *bounds, *bounds]
+        narrow = f" WHERE h.alert IN (SELECT seq FROM alerts WHERE {where})" if where != "1" else ""
+        rows = self.rows(
+            f"SELECT {', '.join('h.' + name for name in HistoryEntry._fields)}, {', '.join('a.' + name for name in Alert._fields)}"
+            f" FROM alert_history h CROSS JOIN alerts a ON a.seq = h.alert{narrow} ORDER BY h.seq DESC LIMIT ? OFFSET ?",
+            (*args, limit, offset))
+        width = len(HistoryEntry._fields)
+        return [(HistoryEntry(*row[:width]), Alert(*row[width:])) for row in rows]
+
+    # --- notes
+
+    def insert_note(self, note: Note) -> None:
+        self.db.execute(f"INSERT INTO notes ({NOTE_COLUMNS}) VALUES ({', '.join('?' * len(note))})", note)
+
+    def alert_notes(self, alert: int) -> list[Note]:
+        return [Note(*row) for row in self.rows(f"SELECT {NOTE_COLUMNS} FROM notes WHERE alert = ? ORDER BY seq LIMIT 100", (alert,))]
+
+    def get_note(self, alert: int, ident: str) -> Note:
+        row = self.row(f"SELECT {NOTE_COLUMNS} FROM notes WHERE alert = ? AND id = ?", (alert, ident))
+        if not row:
+            raise NotFound()
+        return Note(*row)
+
+    def update_note(self, note: Note) -> None:
+        self.db.execute("UPDATE notes SET text = ?, attributes = ?, user = ?, updated_at = ? WHERE id = ?",
+                        (note.text, note.attributes, note.user, note.updated_at, note.id))
+
+    def delete_note(self, ident: str) -> None:
+        self.db.execute("DELETE FROM notes WHERE id = ?", (ident,))
+
+    # --- events
+
+    def insert_event(self, type_: str, customer: str, now: int, alert: str, messages: dict, retention: int) -> None:
+        """Stores an event; of those older than the retention (seconds) the oldest few go."""
+        self.db.execute("INSERT INTO events (id, type, customer, happened_at, alert, messages) VALUES (?, ?, ?, ?, ?, ?)",
+                        (new_id(), type_, customer, now, alert, pack_object(messages)))
+        self.db.execute("DELETE FROM events WHERE seq IN (SELECT seq FROM events ORDER BY seq LIMIT 3) AND happened_at < ?",
+                        (now - retention * 1000,))
+
+    def events_since(self, seq: int) -> list[tuple[int, str, str | None]]:
+        """(seq, type, alert id) of the events after one, oldest first."""
+        return self.rows("SELECT seq, type, alert FROM events WHERE seq > ? ORDER BY seq LIMIT ?", (seq, MOST_ROWS))
+
+    # --- heartbeats
+
+    def find_heartbeat(self, origin: str, customer: str) -> Heartbeat | None:
+        row = self.row(f"SELECT {HEARTBEAT_COLUMNS} FROM heartbeats JOIN beats ON heartbeat = seq"
+                       " WHERE origin = ? AND customer = ?", (origin, customer))
+        return Heartbeat(*row) if row else None
+
+    def get_heartbeat(self, ident: str, customer: str = "") -> Heartbeat:
+        """The heartbeat with this id, or whose id begins so (at least 8 characters)."""
+        sql = f"SELECT {HEARTBEAT_COLUMNS} FROM heartbeats JOIN beats ON heartbeat = seq WHERE "
+        rows = self.rows(sql + "id = ?", (ident,))
+        if not rows and len(ident) >= 8:
+            rows = self.rows(sql + "id >= ? AND id < ? LIMIT 2", (ident, prefix_end(ident)))
+        beats = [Heartbeat(*row) for row in rows if customer in ("", row[3])]
+        if len(beats) != 1:
+            raise NotFound()
+        return beats[0]
+
+    def heartbeats(self, customer: str = "") -> list[Heartbeat]:
+        return [Heartbeat(*row) for row in self.rows(
+            f"SELECT {HEARTBEAT_COLUMNS} FROM heartbeats JOIN beats ON heartbeat = seq"
+            " WHERE ? IN ('', customer) ORDER BY seq LIMIT 100000", (customer,))]
+
+    def insert_heartbeat(self, beat: Heartbeat) -> Heartbeat:
+        if self.row("SELECT 1 FROM heartbeats WHERE id = ?", (beat.id,)):
+            raise Conflict(f"id {beat.id} is already used by another heartbeat")
+        seq = self.db.execute(
+            "INSERT INTO heartbeats (id, origin, customer, tags, attributes, timeout, silent, due_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            beat[1:9]).lastrowid
+        self.db.execute("INSERT INTO beats VALUES (?, ?, ?)", (seq, beat.created_at, beat.received_at))
+        self.note_due(beat.due_at)
+        return beat._replace(seq=seq)
+
+    def update_heartbeat(self, old: Heartbeat, new: Heartbeat) -> None:
+        """Writes the beat, and the wide row only where it says something new."""
+        self.db.execute("UPDATE beats SET created_at = ?, received_at = ? WHERE heartbeat = ?",
+                        (new.created_at, new.received_at, old.seq))
+        if old[4:9] != new[4:9]:
+            self.db.execute("UPDATE heartbeats SET tags = ?, attributes = ?, timeout = ?, silent = ?, due_at = ? WHERE seq = ?",
+                            (*new[4:9], old.seq))
+            self.note_due(new.due_at)
+
+    def set_heartbeat_state(self, seq: int, silent: int, due_at: int | None) -> None:
+        self.db.execute("UPDATE heartbeats SET silent = ?, due_at = ? WHERE seq = ?", (silent, due_at, seq))
+        self.note_due(due_at)
+
+    def due_heartbeats(self, now: int, limit: int) -> list[Heartbeat]:
+        return [Heartbeat(*row) for row in self.rows(
+            f"SELECT {HEARTBEAT_COLUMNS} FROM heartbeats JOIN beats ON heartbeat = seq WHERE due_at <= ? ORDER BY due_at LIMIT ?",
+            (now, limit))]
+
+    def delete_heartbeat(self, seq: int) -> None:
+        self.db.execute("DELETE FROM heartbeats WHERE seq = ?", (seq,))
+
+    # --- users
+
+    def find_user(self, login: str) -> User | None:
+        """The user with this login or e-mail address."""
+        row = self.row(f"SELECT {USER_COLUMNS} FROM users WHERE login = ?", (login,)) \
+            or self.row(f"SELECT {USER_COLUMNS} FROM users WHERE email = ?", (login,))
+        return User(*row) if row else None
+
+    def get_user(self, ident: str) -> User:
+        row = self.row(f"SELECT {USER_COLUMNS} FROM users WHERE id = ?", (ident,))
+        if not row:
+            raise NotFound()
+        return User(*row)
+
+    def users(self) -> list[User]:
+        return [User(*row) for row in self.rows(f"SELECT {USER_COLUMNS} FROM users ORDER BY seq LIMIT 100000")]
+
+    def save_user(self, user: User) -> User:
+        """Inserts a user without a seq, else writes the row."""
+        return user._replace(seq=self.db.execute(SAVE_USER, (user.seq or None, *user[1:])).lastrowid)
+
+    def delete_user(self, seq: int) -> None:
+        self.db.execute("DELETE FROM users WHERE seq = ?", (seq,))
+
+    def user_groups(self, seq: int) -> list[tuple[str, str, str, int]]:
+        """(id, name, text, number of members) of the groups a user is in."""
+        return self.rows(
+            "SELECT id, name, text, (SELECT count(*) FROM group_users m WHERE m.group_seq = groups.seq) FROM groups"
+            " JOIN group_users ON group_seq = groups.seq WHERE user_seq = ? ORDER BY name", (seq,))
+
+    def role_scopes(self, role: str) -> list[str]:
+        """The scopes of a role: built in, else as stored."""
+        if role in ROLE_SCOPES:
+            return list(ROLE_SCOPES[role])
+        row = self.row("SELECT scopes FROM permissions WHERE match = ?", (role,))
+        return unpack(row[0]) if row else []
+
+    # --- keys
+
+    def find_key(self, ident: str) -> ApiKey | None:
+        """The key with this hash or id."""
+        row = self.row(f"SELECT {KEY_COLUMNS} FROM api_keys WHERE key_hash = ?", (ident,)) \
+            or self.row(f"SELECT {KEY_COLUMNS} FROM api_keys WHERE id = ?", (ident,))
+        return ApiKey(*row) if row else None
+
+    def keys(self, user: str | None = None) -> list[ApiKey]:
+        return [ApiKey(*row) for row in self.rows(
+            f"SELECT {KEY_COLUMNS} FROM api_keys WHERE ? IS NULL OR user = ? ORDER BY seq LIMIT 100000", (user, user))]
+
+    def save_key(self, key: ApiKey) -> ApiKey:
+        """Inserts a key without a seq, else writes the row."""
+        return key._replace(seq=self.db.execute(SAVE_KEY, (key.seq or None, *key[1:])).lastrowid)
+
+    def delete_key(self, ident: str) -> None:
+        self.db.execute("DELETE FROM api_keys WHERE id = ?", (ident,))
+
+    def delete_keys_of(self, login: str) -> None:
+        self.db.execute("DELETE FROM api_keys WHERE user = ?", (login,))
+
+    def add_key_uses(self, uses: dict[str, tuple[int, int]]) -> None:
+        """uses: key id -> (how often since the last time, when last)."""
+        self.db.executemany("UPDATE api_keys SET count = count + ?, last_used_at = ? WHERE id = ?",
+                            [(count, last, ident) for ident, (count, last) in uses.items()])
+
+
+@lru_cache(maxsize=256)
+def update_alert_sql(columns: tuple[str, ...]) -> str:
+    return f"UPDATE alerts SET {', '.join(name + ' = ?' for name in columns)} WHERE seq = ?"
+
+
+def page_arms(wanted: AlertFilter, tallies: list[Tally], reach: int) -> list[tuple[str, list[Any]]] | None:
+    """The index ranges whose newest `reach` rows contain the newest `reach` matches; None where they are too many."""
+    services = wanted.equal.get("service")
+    if services and len(set(services)) > 1:
+        return None
+    narrow, narrow_args = zip(*(sql_among(name, wanted.equal.get(name)) for name in ("severity", "customer")))
+    tail = f" AND {' AND '.join(narrow)} ORDER BY last_received_at DESC LIMIT ?"
+    tail_args = [*itertools.chain(*narrow_args), reach]
+    if services:
+        sql = "SELECT alert AS seq, last_received_at FROM alert_services WHERE environment = ? AND service = ? AND status = ?" + tail
+        ranges = {(tally.environment, services[0], tally.status) for tally in tallies}
+    elif "environment" in wanted.equal:
+        sql = "SELECT seq, last_received_at FROM alerts WHERE environment = ? AND status = ?" + tail
+        ranges = {(tally.environment, tally.status) for tally in tallies}
+    else:
+        sql = "SELECT seq, last_received_at FROM alerts WHERE status = ?" + tail
+        ranges = {(tally.status,) for tally in tallies}
+    return [(sql, [*bounds, *tail_args]) for bounds in sorted(ranges)] if len(ranges) <= MOST_ARMS else None
+
+
+# The number of services in a row's JSON list, at least one, so that an alert without a service counts too.
+SERVICES_SQL = "(length(service) - length(replace(service, char(10), '')) + 1)"
+TOP_SQL = {
+    "count": "SELECT {column}, sum({services}) n, sum(duplicate_count * {services}) FROM alerts WHERE {where}"
+             " GROUP BY 1 ORDER BY 2 DESC, 3 DESC, 1 LIMIT ?",
+    "standing": "SELECT {column}, sum({services}), sum(duplicate_count * {services}) FROM alerts WHERE {where}"
+                " GROUP BY 1 ORDER BY sum((last_received_at - created_at) * {services}) DESC, 1 LIMIT ?",
+    "flapping": "SELECT {column}, sum({services} * changes), sum(duplicate_count * {services} * changes) FROM (SELECT *,"
+                " (SELECT count(*) FROM alert_history h WHERE h.alert = alerts.seq AND h.type = 'severity') AS changes"
+                " FROM alerts WHERE {where}) WHERE changes GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?",
+}
+
+
+def attribute_of(attributes: str, name: str) -> str | None:
+    """SQL function: one attribute as text; NULL where there is none."""
+    value = unpack(attributes).get(name)
+    return value if value is None or isinstance(value, str) else json.dumps(value)
+
+
+def problem_of_sqlite(error: sqlite3.Error) -> Problem:
+    """What to tell a client about a storage error (measured causes; a message never carries SQL or a path)."""
+    text = str(error)
+    if "full" in text:
+        return StorageFull("the disk is full: nothing was stored")
+    if "interrupted" in text:
+        return Unavailable("the search takes too long: narrow it by status, environment or service")
+    if isinstance(error, sqlite3.IntegrityError):
+        return Conflict("it conflicts with something stored")
+    return Unavailable("the store cannot be used now: nothing was stored")
+
+
+class Job:
+    """A function that waits to be run in a transaction, and what became of it."""
+    __slots__ = ("work", "result", "error", "done", "wake")
+
+    def __init__(self, work: Callable[[Tables], Any]):
+        self.work, self.result, self.error, self.done = work, None, None, False
+        self.wake = threading.Lock()
+
+
+class Store:
+    """The database file: one writer with group commit, a few readers."""
+
+    MOST_JOBS = 64                                   # functions that share a commit
+    MOST_READERS = 4
+
+    def __init__(self, path: str, read_deadline: int = 2000):
+        """Opens or creates the database; StartupRefused where it must not be touched. read_deadline in milliseconds."""
+        require_sqlite()
+        self.path = path
+        self.read_deadline = read_deadline / 1000
+        self.on_due: Callable[[int], None] = lambda due_at: None
+        self.last_error: str | None = None
+        self.lock_file = lock_database(path)
+        self.was_unclean = os.path.exists(path + "-wal") and os.path.getsize(path + "-wal") > 0
+        try:
+            refuse_foreign_file(path, known=os.fstat(self.lock_file.fileno()).st_size > 0)
+            self.db = connect(path)
+            prepare_database(self.db, path, self.was_unclean)
+        except sqlite3.DatabaseError as error:
+            raise StartupRefused(f"{path} cannot be used: {error}. Restore a backup, or move the file away.", 74) from None
+        self.tables = Tables(self.db)
+        self.jobs: collections.deque[Job] = collections.deque()
+        self.gate = threading.Lock()
+        self.has_leader = False
+        self.readers: queue.LifoQueue[SimpleNamespace] = queue.LifoQueue()
+        for _ in range(self.MOST_READERS):
+            self.readers.put(SimpleNamespace(tables=None, deadline=0.0))
+        mark_known(self.lock_file)
+
+    # --- writing
+
+    def write(self, work: Callable[[Tables], Any]) -> Any:
+        """Runs work(tables) in a transaction and returns its result, after the COMMIT that holds it.
+
+        Whoever finds no leader leads: it runs its own function and all that wait in one transaction, each in its own
+        savepoint, commits once, and hands the lead to the first that came meanwhile. What work raises undoes its own
+        changes only and is raised here. work may be run again, so it must change nothing but the tables.
+        """
+        job = Job(work)
+        with self.gate:
+            self.jobs.append(job)
+            leads = not self.has_leader
+            self.has_leader = True
+            if not leads:
+                job.wake.acquire()
+        if not leads:
+            job.wake.acquire()                       # until it is done, or the lead is handed on
+        if not job.done:
+            self.lead()
+        if job.error is not None:
+            raise job.error
+        return job.result
+
+    def lead(self) -> None:
+        """Serves the jobs that wait, then hands the lead on."""
+        with self.gate:
+            batch = [self.jobs.popleft() for _ in range(min(len(self.jobs), self.MOST_JOBS))]
+        try:
+            self.commit(batch)
+        finally:
+            with self.gate:
+                heir = self.jobs[0] if self.jobs else None
+                self.has_leader = heir is not None
+            for job in batch:
+                job.done = True
+                if job.wake.locked():
+                    job.wake.release()
+            if heir:
+                heir.wake.release()
+
+    def commit(self, batch: list[Job]) -> None:
+        """Runs the jobs in one transaction. Where the transaction itself fails, all of them fail."""
+        self.tables.earliest_due = None
+        try:
+            self.db.execute("BEGIN IMMEDIATE")
+            for job in batch:
+                self.run(job)
+            self.db.execute("COMMIT")
+            self.last_error = None
+        except BaseException as error:
+            with contextlib.suppress(sqlite3.Error):
+                self.db.execute("ROLLBACK")
+            if isinstance(error, sqlite3.Error):
+                self.last_error = str(error)
+                error = problem_of_sqlite(error)
+            for job in batch:
+                job.error = error
+            return
+        if self.tables.earliest_due is not None:
+            self.on_due(self.tables.earliest_due)
+
+    def run(self, job: Job) -> None:
+        """Runs one function in its savepoint."""
+        self.db.execute("SAVEPOINT job")
+        try:
+            job.result = job.work(self.tables)
+        except Exception as error:
+            if not self.db.in_transaction:           # a full disk or a failed write has undone everything
+                raise
+            self.db.execute("ROLLBACK TO job")
+            job.error = problem_of_sqlite(error) if isinstance(error, sqlite3.Error) else error
+        self.db.execute("RELEASE job")
+
+    # --- reading
+
+    @contextlib.contextmanager
+    def read(self) -> Iterable[Tables]:
+        """Tables for reading; Unavailable where the reading takes longer than the deadline."""
+        reader = self.readers.get()
+        try:
+            if reader.tables is None:
+                reader.tables = Tables(connect_reader(self.path, lambda: time.monotonic() > reader.deadline))
+            reader.deadline = time.monotonic() + self.read_deadline
+            yield reader.tables
+        except sqlite3.Error as error:
+            raise problem_of_sqlite(error) from error
+        finally:
+            self.readers.put(reader)
+
+    def close(self) -> None:
+        """Finishes: the WAL is moved into the file, which makes the stop a clean one."""
+        for _ in range(self.MOST_READERS):
+            reader = self.readers.get()
+            if reader.tables is not None:
+                reader.tables.db.close()
+        self.db.close()
+        self.lock_file.close()
+
+
+def require_sqlite() -> None:
+    if sqlite3.sqlite_version_info < (3, 37, 0):
+        raise StartupRefused(f"alertlite needs SQLite 3.37 or newer; this Python has {sqlite3.sqlite_version}")
+
+
+def lock_database(path: str) -> Any:
+    """The lock file beside the database, locked: one process uses a database. StartupRefused where another does."""
+    directory = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(directory):
+        raise StartupRefused(f"the folder {directory} does not exist")
+    try:
+        lock = open(path + ".lock", "a+", encoding="ascii")
+    except OSError as error:
+        raise StartupRefused(f"{path}.lock cannot be opened: {error.strerror}") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise StartupRefused(f"another alertlite is using {path}", 75) from None
+    return lock
+
+
+def mark_known(lock: Any) -> None:
+    """Notes in the lock file that a database exists: should it ever be empty, it was lost."""
+    if os.fstat(lock.fileno()).st_size == 0:
+        lock.write("alertlite keeps a database beside this file\n")
+        lock.flush()
+        os.fsync(lock.fileno())
+
+
+def refuse_foreign_file(path: str, known: bool) -> None:
+    """StartupRefused where the file is no database of this program, or is gone though there was one. Only reads."""
+    if not os.path.exists(path) or os.path.getsize(path) == 0:
+        if known:
+            raise StartupRefused(f"{path} is empty or missing, but there was a database here. Restore a backup; "
+                                 f"to begin with an empty one, delete {path}.lock first.")
+        return
+    with open(path, "rb") as file:
+        if file.read(16) != b"SQLite format 3\0":
+            raise StartupRefused(f"{path} is not a database of alertlite")
+    with contextlib.closing(sqlite3.connect(pathlib.Path(path).resolve().as_uri() + "?mode=ro", uri=True)) as db:
+        application, version = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
+        is_used = version or db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if application != APPLICATION_ID and (application or is_used):
+        raise StartupRefused(f"{path} belongs to another application")
+    if version > SCHEMA_VERSION:
+        raise StartupRefused(f"{path} was written by a newer alertlite (schema {version}, this one knows {SCHEMA_VERSION})")
+
+
+def connect(path: str) -> sqlite3.Connection:
+    """A connection with every setting that durability depends on set, and read back."""
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
+    wanted = {"busy_timeout": 5000, "journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "temp_store": 2,
+              "wal_autocheckpoint": 1000, "journal_size_limit": 4_194_304}
+    for name, value in wanted.items():
+        db.execute(f"PRAGMA {name} = {value}")
+        found = db.execute(f"PRAGMA {name}").fetchone()[0]
+        if found != value:
+            raise StartupRefused(f"SQLite refuses {name}={value} for {path} (it stays {found}); is the file system a network one?")
+    return db
+
+
+def connect_reader(path: str, is_over: Callable[[], bool]) -> sqlite3.Connection:
+    """A connection that cannot write and gives up when is_over() says so."""
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+    db.execute("PRAGMA query_only = 1")
+    db.execute("PRAGMA busy_timeout = 5000")
+    db.set_progress_handler(is_over, 10_000)
+    db.create_function("attribute", 2, attribute_of, deterministic=True)
+    db.create_function("fold", 1, str.lower, deterministic=True)
+    if re2_library():
+        db.create_function("re2_found", 2, lambda pattern, text: bool(re2_library().search(pattern, text)), deterministic=True)
+    return db
+
+
+def prepare_database(db: sqlite3.Connection, path: str, was_unclean: bool) -> None:
+    """Creates the tables in a new file, checks one that was not closed, migrates an old one."""
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version == 0:
+        create_tables(db)
+        return
+    if was_unclean:
+        found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise StartupRefused(f"{path} is damaged ({found}). Restore a backup, or move the file away.", 74)
+    migrate(db, path, MIGRATIONS)
+
+
+def create_tables(db: sqlite3.Connection) -> None:
+    schema = pathlib.Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
+    db.execute("BEGIN IMMEDIATE")
+    for statement in split_statements(schema):
+        db.execute(statement)
+    db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    db.execute("COMMIT")
+
+
+def split_statements(script: str) -> Iterable[str]:
+    """The statements of a script, one by one: executescript would commit before and between them."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if line.rstrip().endswith(";") and sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+def migrate(db: sqlite3.Connection, path: str, migrations: tuple[tuple[str, ...], ...]) -> None:
+    """Brings an older database up to date, each version in a transaction of its own, after a copy of the whole."""
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version > len(migrations):
+        return
+    copy = f"{path}.before-schema-{version + 1}"
+    if not os.path.exists(copy):
+        db.execute("VACUUM INTO ?", (copy,))
+    for number, statements in enumerate(migrations[version - 1:], version + 1):
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            for statement in statements:
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version = {number}")
+            db.execute("COMMIT")
+        except BaseException:
+            db.execute("ROLLBACK")
+            raise
+
+
+# ============================================================================================================== ENGINE
+# What can happen. A method reads the clock once, has DOMAIN decide and STORE record, in one transaction, and returns
+# what became of it. No dialect, no HTTP.
+
+class Received(NamedTuple):
+    """What became of a report: the alert and its history, or the heartbeat that it was."""
+    alert: Alert | None
+    history: list[HistoryEntry]
+    heartbeat: Heartbeat | None = None
+
+
+class Expired(NamedTuple):
+    """What one pass of the timer did: ids of alerts, and heartbeats' origins."""
+    expired: list[str]
+    unshelved: list[str]
+    unacked: list[str]
+    deleted: list[str]
+    silent: list[str]
+    reviewed: int = 0                                # rows looked at, to know whether more may wait
+
+
+EXPIRE_BATCH = 200                                   # rows that the timer handles in one transaction
+
+
+class Engine:
+    """Everything that can happen, on one store."""
+
+    def __init__(self, store: Store, clock: Clock, settings: SimpleNamespace):
+        self.store, self.clock, self.settings = store, clock, settings
+        self.started_at = self.listening_since = clock.now()
+        self.metrics = Metrics()
+        self.callers: dict[str, tuple[int, str, Caller]] = {}      # key hash -> expires_at, id, caller; see find_caller
+        self.key_uses: dict[str, tuple[int, int]] = {}
+        self.key_uses_lock = threading.Lock()
+        self.password_lock = threading.Lock()
+        self.passwords: dict[str, str] = {}          # login -> hash of the password last found right
+        self.review_after_changed_settings()
+
+    def review_after_changed_settings(self) -> None:
+        """Deadlines are stored; where a setting that they depend on has changed, the timer looks at every row again."""
+        policy = json.dumps([self.settings.delete_expired_after, self.settings.delete_info_after])
+
+        def work(tables: Tables) -> None:
+            known = tables.find_fact("alert_retention")
+            if known != policy:
+                tables.save_fact("alert_retention", policy)
+                if known is not None:
+                    tables.review_alerts(self.started_at)
+
+        with self.store.read() as tables:
+            unchanged = tables.find_fact("alert_retention") == policy
+        if not unchanged:
+            self.store.write(work)
+
+    # --- alerts
+
+    def receive_alert(self, report: AlertReport, caller: Caller) -> Received:
+        """A report of a problem. Forbidden where a policy refuses it, Invalid for another's customer, Conflict for a used id."""
+        now = self.clock.now()
+        report = report._replace(customer=self.customer_for(report.customer, caller))
+        self.refuse_by_policy(report)
+        if report.event in self.settings.heartbeat_events:
+            wanted = {"environment": report.environment, "severity": report.severity, "service": report.service, "group": report.group}
+            beat = Beat(report.id, report.origin, report.customer, report.tags, wanted, report.timeout, now)
+            return Received(None, [], self.store.write(lambda tables: self._beat(tables, beat, now)))
+        alert, history = self.store.write(lambda tables: self._receive(tables, report, now, caller.login))
+        return Received(alert, history)
+
+    def customer_for(self, wanted: str, caller: Caller) -> str:
+        """The customer to write for: a caller that is confined to one writes for that one only."""
+        if caller.customer and wanted not in ("", caller.customer):
+            raise Invalid(f"not allowed to set customer to '{wanted}'")
+        return caller.customer or wanted
+
+    def refuse_by_policy(self, report: AlertReport) -> None:
+        allowed = self.settings.allowed_environments
+        if "*" not in allowed and report.environment not in allowed:
+            self.metrics.count("rejected")
+            raise Forbidden("[POLICY] Alert environment does not match one of " + ", ".join(allowed))
+        if self.settings.require_service and not report.service:
+            self.metrics.count("rejected")
+            raise Forbidden("[POLICY] Alert must define a service")
+
+    def _receive(self, tables: Tables, report: AlertReport, now: int, user: str | None,
+                 event_type: str | None = None) -> tuple[Alert, list[HistoryEntry]]:
+        old = tables.find_reported_alert(report.environment, report.resource, report.event, report.customer)
+        decision = decide_report(old, report, now)
+        created_at = now if report.created_at is None else report.created_at
+        alert = self._record(tables, old, decision, now, event_type, HistoryEntry(
+            None, 0, report.id, report.event, report.severity, decision.alert.status, report.value, report.text,
+            "", created_at, user, report.timeout))
+        return alert, tables.alert_history(alert.seq)
+
+    def _record(self, tables: Tables, old: Alert | None, decision: Decision, now: int, event_type: str | None,
+                entry: HistoryEntry) -> Alert:
+        """Writes what was decided: the row, its history entry, its event. event_type: instead of the alert's own."""
+        due_at = kept_due_at(old.due_at if old else None, alert_deadline(decision.alert, self.settings), now)
+        alert = decision.alert._replace(due_at=due_at)
+        if old is None:
+            alert = tables.insert_alert(alert)
+        else:
+            tables.update_alert(old, alert)
+        if decision.entry:
+            tables.insert_history(entry._replace(alert=alert.seq, type=decision.entry), self.settings.history_limit)
+        own_type = alert_event_type(old, alert)
+        if event_type or (own_type and alert.type != "heartbeatAlert"):
+            tables.insert_event(event_type or own_type, alert.customer, now, alert.id,
+                                event_messages(old, alert), self.settings.event_retention)
+        return alert
+
+    def _change(self, tables: Tables, alert: Alert, decision: Decision, now: int, user: str | None, text: str | None,
+                timeout: int | None) -> Alert:
+        """Writes what an operator or the timer decided."""
+        changed = decision.alert
+        return self._record(tables, alert, decision, now, None, HistoryEntry(
+            None, alert.seq, alert.id, alert.event, changed.severity, changed.status, alert.value, text, "", now, user, timeout))
+
+    def act_on_alert(self, ident: str, action: str, text: str | None, timeout: int | None, caller: Caller) -> Alert:
+        """An operator's action. NotFound; Conflict where it makes no sense in the alert's status."""
+        now = self.clock.now()
+
+        def work(tables: Tables) -> Alert:
+            alert = tables.get_alert(ident, caller.customer)
+            decision = decide_action(alert, action, timeout, now, self.settings)
+            shown = action_entry_timeout(alert, action, timeout, self.settings)
+            return self._change(tables, alert, decision, now, caller.login, text, shown)
+
+        return self.store.write(work)
+
+    def set_alert_status(self, ident: str, status: str, text: str, timeout: int | None, caller: Caller) -> Alert:
+        """An operator sets a status, whatever it was. NotFound."""
+        now = self.clock.now()
+
+        def work(tables: Tables) -> Alert:
+            alert = tables.get_alert(ident, caller.customer)
+            decision = decide_operator_status(alert, status, timeout, now, self.settings)
+            return self._change(tables, alert, decision, now, caller.login, text, decision.alert.timeout)
+
+        return self.store.write(work)
+
+    def edit_alert(self, ident: str, edit: Callable[[Alert], Alert], caller: Caller) -> Alert:
+        """A change that is neither status nor history: tags, attributes. NotFound."""
+        def work(tables: Tables) -> Alert:
+            old = tables.get_alert(ident, caller.customer)
+            new = edit(old)
+            tables.update_alert(old, new)
+            return new
+
+        return self.store.write(work)
+
+    def delete_alert(self, ident: str, caller: Caller) -> None:
+        """Deletes an alert with its history and notes. NotFound."""
+        def work(tables: Tables) -> None:
+            tables.delete_alert(tables.get_alert(ident, caller.customer))
+
+        self.store.write(work)
+
+    # --- notes
+
+    def add_note(self, ident: str, text: str, caller: Caller) -> tuple[Alert, Note]:
+        now = self.clock.now()
+        note_id = new_id()
+
+        def work(tables: Tables) -> tuple[Alert, Note]:
+            alert = tables.get_alert(ident, caller.customer)
+            about = {name: getattr(alert, name) for name in ("resource", "event", "environment", "severity", "status")}
+            note = Note(note_id, alert.seq, text, caller.login, pack_object(about), alert.customer, now, None)
+            tables.insert_note(note)
+            tables.insert_history(self._note_entry(alert, note, "note", text, now, caller), self.settings.history_limit)
+            return alert, note
+
+        return self.store.write(work)
+
+    def _note_entry(self, alert: Alert, note: Note, type_: str, text: str, now: int, caller: Caller) -> HistoryEntry:
+        return HistoryEntry(None, alert.seq, note.id, alert.event, alert.severity, alert.status, alert.value, text, type_,
+                            now, caller.login, None)
+
+    def update_note(self, ident: str, note_id: str, text: str | None, attributes: dict, caller: Caller) -> tuple[Alert, Note]:
+        now = self.clock.now()
+
+        def work(tables: Tables) -> tuple[Alert, Note]:
+            alert = tables.get_alert(ident, caller.customer)
+            note = tables.get_note(alert.seq, note_id)
+            note = note._replace(text=note.text if text is None else text, user=caller.login, updated_at=now,
+                                 attributes=merged_attributes(note.attributes, attributes))
+            tables.update_note(note)
+            return alert, note
+
+        return self.store.write(work)
+
+    def delete_note(self, ident: str, note_id: str, caller: Caller) -> None:
+        now = self.clock.now()
+
+        def work(tables: Tables) -> None:
+            alert = tables.get_alert(ident, caller.customer)
+            note = tables.get_note(alert.seq, note_id)
+            tables.delete_note(note.id)
+            tables.insert_history(self._note_entry(alert, note, "dismiss", "note dismissed", now, caller), self.settings.history_limit)
+
+        self.store.write(work)
+
+    # --- heartbeats
+
+    def record_heartbeat(self, beat: Beat, caller: Caller) -> Heartbeat:
+        """A sign of life. Invalid for another's customer, Conflict for a used id."""
+        now = self.clock.now()
+        beat = beat._replace(customer=self.customer_for(beat.customer, caller))
+        return self.store.write(lambda tables: self._beat(tables, beat, now))
+
+    def _beat(self, tables: Tables, beat: Beat, now: int) -> Heartbeat:
+        old = tables.find_heartbeat(beat.origin, beat.customer)
+        new = Heartbeat(
+            seq=old.seq if old else 0, id=old.id if old else beat.id, origin=beat.origin, customer=beat.customer,
+            tags=pack_list(beat.tags), attributes=pack_object(beat.attributes), timeout=beat.timeout, silent=0, due_at=None,
+            created_at=now if beat.created_at is None else beat.created_at, received_at=now)
+        deadline = heartbeat_deadline(new, self.listening_since)
+        new = new._replace(due_at=kept_due_at(old.due_at if old else None, deadline, now))
+        if old is None:
+            return tables.insert_heartbeat(new)
+        tables.update_heartbeat(old, new)
+        if old.silent:
+            self._end_silence(tables, new, "HeartbeatOK", "Heartbeat OK", "heartbeat_ok", now)
+        return new
+
+    def _end_silence(self, tables: Tables, beat: Heartbeat, event: str, text: str, event_type: str, now: int) -> None:
+        """Closes the alert that the silence raised, where it still exists."""
+        report = heartbeat_report(beat, event, "normal", "", text, self.settings)
+        if tables.find_reported_alert(report.environment, report.resource, report.event, report.customer):
+            self._receive(tables, report, now, None, event_type)
+        else:
+            self._heartbeat_event(tables, beat, event_type, text, now)
+
+    def _heartbeat_event(self, tables: Tables, beat: Heartbeat, event_type: str, text: str, now: int) -> None:
+        tables.insert_event(event_type, beat.customer, now, None, {"resource": beat.origin, "text": text},
+                            self.settings.event_retention)
+
+    def delete_heartbeat(self, ident: str, caller: Caller) -> None:
+        """Stops watching; an alert about its silence is closed, since nothing else could ever close it. NotFound."""
+        now = self.clock.now()
+
+        def work(tables: Tables) -> None:
+            beat = tables.get_heartbeat(ident, caller.customer)
+            tables.delete_heartbeat(beat.seq)
+            if beat.silent:
+                self._end_silence(tables, beat, "HeartbeatOK", "Heartbeat deleted", "heartbeat_ok", now)
+
+        self.store.write(work)
+
+    def heartbeat_status(self, beat: Heartbeat, now: int) -> str:
+        return heartbeat_status(beat, now, self.listening_since, self.settings.heartbeat_max_latency)
+
+    # --- the timer
+
+    def expire_due(self, now: int | None = None) -> Expired:
+        """Everything that was due by now, in batches, each a transaction of its own; returns what was done."""
+        now = self.clock.now() if now is None else now
+        done = Expired([], [], [], [], [])
+        while True:
+            batch = self.store.write(lambda tables: self._expire_batch(tables, now))
+            done = Expired(*(whole + part for whole, part in zip(done, batch)))
+            if batch.reviewed == 0:
+                return done
+
+    def _expire_batch(self, tables: Tables, now: int) -> Expired:
+        done = Expired([], [], [], [], [])
+        alerts = tables.due_alerts(now, EXPIRE_BATCH)
+        for alert in alerts:
+            self._expire_alert(tables, alert, now, done)
+        beats = tables.due_heartbeats(now, EXPIRE_BATCH)
+        for beat in beats:
+            self._expire_heartbeat(tables, beat, now, done)
+        return done._replace(reviewed=len(alerts) + len(beats))
+
+    def _expire_alert(self, tables: Tables, alert: Alert, now: int, done: Expired) -> None:
+        decision = decide_silence(alert, now, self.settings)
+        if decision is None:
+            tables.set_alert_due(alert.seq, alert_deadline(alert, self.settings))
+        elif decision == DELETE:
+            tables.delete_alert(alert)
+            done.deleted.append(alert.id)
+        else:
+            seconds = alert.timeout or self.settings.alert_timeout
+            text = f"not repeated for {alert.timeout} seconds" if decision.entry == "expired" else f"{alert.status} timed out"
+            self._change(tables, alert, decision, now, None, text, seconds)
+            ids = done.expired if decision.entry == "expired" else done.unshelved if alert.status == "shelved" else done.unacked
+            ids.append(alert.id)
+
+    def _expire_heartbeat(self, tables: Tables, beat: Heartbeat, now: int, done: Expired) -> None:
+        deadline = heartbeat_deadline(beat, self.listening_since)
+        if beat.silent or deadline is None or deadline > now:
+            tables.set_heartbeat_state(beat.seq, beat.silent, None if beat.silent else deadline)
+            return
+        tables.set_heartbeat_state(beat.seq, 1, None)
+        done.silent.append(beat.origin)
+        text = f"Heartbeat not received in {beat.timeout} seconds"
+        if not self.settings.heartbeat_alerts:
+            self._heartbeat_event(tables, beat, "heartbeat_expired", text, now)
+            return
+        since = str((now - beat.received_at) // 1000)
+        self._receive(tables, heartbeat_report(beat, "HeartbeatFail", "", since, text, self.settings), now, None, "heartbeat_expired")
+
+    def next_due(self) -> int | None:
+        """When the timer has something to do next; None = never."""
+        with self.store.read() as tables:
+            return tables.next_due()
+
+    def delete_old_alerts(self, expired_hours: int, info_hours: int) -> int:
+        """Deletes finished and informational alerts older than so many hours (0 = none), on request; returns how many."""
+        now = self.clock.now()
+
+        def work(tables: Tables) -> int:
+            alerts = tables.find_retired_alerts(FINISHED_STATUSES, now - expired_hours * 3_600_000, EXPIRE_BATCH) if expired_hours else []
+            alerts += tables.find_old_informational(now - info_hours * 3_600_000, EXPIRE_BATCH) if info_hours else []
+            for alert in {alert.seq: alert for alert in alerts}.values():
+                tables.delete_alert(alert)
+            return len(alerts)
+
+        deleted = 0
+        while batch := self.store.write(work):
+            deleted += batch
+        return deleted
+
+    # --- users and keys
+
+    def forget_callers(self) -> None:
+        """After any change of users or keys: nobody is known by heart any more."""
+        self.callers.clear()
+        self.passwords.clear()
+
+    def create_admin(self, key: str) -> bool:
+        """Makes the user admin with this key, unless there is a key already that is this one. True = it was made."""
+        now = self.clock.now()
+
+        def work(tables: Tables) -> bool:
+            if tables.find_key(hash_key(key)):
+                return False
+            if tables.find_user("admin") is None:
+                tables.save_user(User(0, new_id(), "admin", "Administrator", None, None, "active", pack_list(["admin"]),
+                                      "{}", "made at the first start", 0, now, now, None))
+            tables.save_key(ApiKey(0, new_id(), hash_key(key), key[:6], "admin", pack_list(ROLE_SCOPES["admin"]),
+                                   "administrator's first key", "", now + 3650 * 86_400_000, 0, None))
+            return True
+
+        made = self.store.write(work)
+        self.forget_callers()
+        return made
+
+    def has_keys(self) -> bool:
+        with self.store.read() as tables:
+            return bool(tables.row("SELECT 1 FROM api_keys LIMIT 1"))
+
+    def find_caller(self, key: str) -> Caller:
+        """Who a key stands for, counting the use. Unauthenticated where it is unknown, expired or its user is gone."""
+        now = self.clock.now()
+        hashed = hash_key(key)
+        known = self.callers.get(hashed)
+        if known is None:
+            known = self.callers[hashed] = self.look_up_caller(hashed)
+        expires_at, ident, caller = known
+        if expires_at <= now:
+            raise Unauthenticated("API key has expired")
+        with self.key_uses_lock:
+            self.key_uses[ident] = (self.key_uses.get(ident, (0, 0))[0] + 1, now)
+        return caller
+
+    def look_up_caller(self, hashed: str) -> tuple[int, str, Caller]:
+        with self.store.read() as tables:
+            key = tables.find_key(hashed)
+            if key is None or key.key_hash != hashed:
+                raise Unauthenticated("API key parameter is invalid")
+            user = tables.find_user(key.user)
+        if not login_is_allowed(key.user, user, self.settings.allowed_email_domains):
+            raise Unauthenticated(f"user {key.user} is not allowed here any more")
+        return key.expires_at, key.id, Caller(key.user, tuple(unpack(key.scopes)), key.customer)
+
+    def find_password_caller(self, login: str, password: str) -> Caller:
+        """Who signs in with a password. Unauthenticated where login, password or status is not right.
+
+        One verification at a time: it takes a quarter of a second on purpose.
+        """
+        with self.store.read() as tables:
+            user = tables.find_user(login)
+            scopes = [scope for role in unpack(user.roles) for scope in tables.role_scopes(role)] if user else []
+        quick = hash_key(f"{login}\0{password}")
+        with self.password_lock:
+            known = self.passwords.get(login) == quick
+            right = known or password_is_right(password, user.password_hash if user and user.password_hash else NO_PASSWORD)
+        if not right or user is None or user.password_hash is None or user.status != "active":
+            raise Unauthenticated("invalid username or password")
+        self.passwords[login] = quick
+        return Caller(user.login, tuple(dict.fromkeys(scopes)))
+
+    def flush_key_uses(self) -> None:
+        """Writes how often keys were used, where they were."""
+        with self.key_uses_lock:
+            uses, self.key_uses = self.key_uses, {}
+        if uses:
+            self.store.write(lambda tables: tables.add_key_uses(uses))
+
+    def key_with_uses(self, key: ApiKey) -> ApiKey:
+        """The key with the uses that are not written yet."""
+        count, last = self.key_uses.get(key.id, (0, 0))
+        return key._replace(count=key.count + count, last_used_at=last) if count else key
+
+    def create_user(self, user: User, caller: Caller) -> User:
+        """Puts somebody on the list. Conflict where login or address is taken, Forbidden for roles beyond the caller's."""
+        now = self.clock.now()
+
+        def work(tables: Tables) -> User:
+            for name in filter(None, (user.login, user.email)):
+                if tables.find_user(name):
+                    raise Conflict(f"user with login or email {name} already exists")
+            self._refuse_roles(tables, user.roles, caller)
+            return tables.save_user(user._replace(created_at=now, updated_at=now))
+
+        created = self.store.write(work)
+        self.forget_callers()
+        return created
+
+    def _refuse_roles(self, tables: Tables, roles: str, caller: Caller) -> None:
+        for role in unpack(roles):
+            refuse_scopes(tables.role_scopes(role), caller)
+
+    def update_user(self, ident: str, change: Callable[[User], User], caller: Caller) -> User:
+        """Changes a user. NotFound, Conflict where the new address is taken, Forbidden for roles beyond the caller's."""
+        now = self.clock.now()
+
+        def work(tables: Tables) -> User:
+            old = tables.get_user(ident)
+            new = change(old)
+            holder = tables.find_user(new.email) if new.email and new.email != old.email else None
+            if holder and holder.seq != old.seq:
+                raise Conflict(f"user with email {new.email} already exists")
+            if new.roles != old.roles:
+                self._refuse_roles(tables, new.roles, caller)
+            return tables.save_user(new._replace(updated_at=now))
+
+        updated = self.store.write(work)
+        self.forget_callers()
+        return updated
+
+    def delete_user(self, ident: str) -> None:
+        """Takes somebody off the list; the keys of that user end with it. NotFound."""
+        def work(tables: Tables) -> None:
+            user = tables.get_user(ident)
+            tables.delete_keys_of(user.login)
+            tables.delete_user(user.seq)
+
+        self.store.write(work)
+        self.forget_callers()
+
+    def create_key(self, key: ApiKey, caller: Caller) -> ApiKey:
+        """Stores a key. Forbidden for scopes or a user beyond the caller's, Conflict where the key exists."""
+        refuse_scopes(unpack(key.scopes), caller)
+        key = key._replace(customer=self.customer_for(key.customer, caller))
+
+        def work(tables: Tables) -> ApiKey:
+            if not login_is_allowed(key.user, tables.find_user(key.user), self.settings.allowed_email_domains):
+                raise Forbidden(f"user {key.user} is neither on the users list nor of an allowed domain")
+            if tables.find_key(key.key_hash) or tables.find_key(key.id):
+                raise Conflict("key is already in use")
+            return tables.save_key(key)
+
+        created = self.store.write(work)
+        self.forget_callers()
+        return created
+
+    def change_key(self, ident: str, caller: Caller, change: Callable[[Tables, ApiKey], Any]) -> Any:
+        """Changes or deletes the key with this text or id, where the caller may see it. NotFound."""
+        def work(tables: Tables) -> Any:
+            return change(tables, self.visible_key(tables, ident, caller))
+
+        changed = self.store.write(work)
+        self.forget_callers()
+        return changed
+
+    def visible_key(self, tables: Tables, ident: str, caller: Caller) -> ApiKey:
+        """The key with this text or id; NotFound also where it is somebody else's and the caller no administrator."""
+        key = tables.find_key(hash_key(ident)) or tables.find_key(ident)
+        if key is None or key.key_hash == ident or not (is_key_admin(caller) or key.user == caller.login):
+            raise NotFound()
+        return key
+
+
+NO_PASSWORD = "scrypt$00$00"                         # verified where there is no password, so that it takes as long
+
+
+def is_key_admin(caller: Caller) -> bool:
+    return scope_is_granted("admin:keys", caller.scopes)
+
+
+def refuse_scopes(wanted: Iterable[str], caller: Caller) -> None:
+    """Forbidden unless the caller holds every scope that it wants to give."""
+    for scope in wanted:
+        if scope not in SCOPES:
+            raise Invalid(f"'{scope}' is not a valid Scope")
+        if not scope_is_granted(scope, caller.scopes):
+            raise Forbidden(f"Requested scope not permitted: {scope}")
+
+
+def event_messages(old: Alert | None, alert: Alert) -> dict[str, Any]:
+    """What a message about a change of an alert needs to say."""
+    return {"resource": alert.resource, "event": alert.event, "environment": alert.environment, "service": unpack(alert.service),
+            "severity": alert.severity, "status": alert.status, "value": alert.value, "text": alert.text,
+            "was": None if old is None else {"severity": old.severity, "status": old.status}, "since": alert.received_at}
+
+
+# Counters and timers for /management/status (spec/alerta.md 1.15): in memory, from the start of the process.
+TIMERS = {
+    "received": "Received alerts", "queries": "Alert queries", "status": "Status changes", "tagged": "Tagged alerts",
+    "untagged": "Removed tags", "attributes": "Updated attributes", "deleted": "Deleted alerts", "counts": "Count alerts",
+}
+COUNTERS = {"rejected": "Rejected alerts", "ratelimited": "Rate limited alerts", "blackout": "Suppressed alerts"}
+
+
+class Metrics:
+    """How often things happened and how long they took."""
+
+    def __init__(self) -> None:
+        self.timers = {name: [0, 0.0] for name in TIMERS}
+        self.counters = dict.fromkeys(COUNTERS, 0)
+
+    def count(self, name: str) -> None:
+        self.counters[name] += 1
+
+    def took(self, name: str, seconds: float) -> None:
+        timer = self.timers[name]
+        timer[0] += 1
+        timer[1] += seconds * 1000
+
+
+# ================================================================================================================ HTTP
+# Strict JSON in, JSON out; who may do what; limits; and the one place that turns problems into answers. A route is
+# data: methods, path, scope, dialect, function. The function gets (api, call, its path's parts) and returns a dict,
+# or (status, dict), or (status, dict, headers).
+
+NAME_LIMIT = 500                                     # characters of a name, a tag, a key of an object
+TEXT_LIMIT = 100_000                                 # characters of a text
+ITEM_LIMIT = 1000                                    # items of a list or an object
+DEPTH_LIMIT = 32                                     # JSON within JSON
+SUSPICIOUS_JSON = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])|[0-9]{18}")
+JSON_DEPTH = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.S)
+LOGGED_TEXT = re.compile(r"[^\x20-\x7e]")
+GZIP_FROM = 4096                                     # bytes of an answer worth compressing
+
+
+def refuse_deep_json(raw: bytes) -> None:
+    """Invalid where values stand more than DEPTH_LIMIT deep; checked before parsing, which recurses."""
+    if raw.count(b"[") + raw.count(b"{") <= DEPTH_LIMIT:
+        return
+    depth = 0
+    for match in JSON_DEPTH.finditer(raw):
+        depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(match.group()[:2], 0)
+        if depth > DEPTH_LIMIT:
+            raise Invalid(f"the body is nested more than {DEPTH_LIMIT} deep")
+
+
+def unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of the pairs; ValueError where a name stands twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name stands twice in one object")
+    return found
+
+
+def refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def finite_float(text: str) -> float:
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise ValueError(f"{text[:40]} is too large a number")
+    return value
+
+
+def refuse_unstorable(value: Any, path: str) -> None:
+    """Invalid, naming the place, for what SQLite or a JSON reader elsewhere could not take."""
+    if isinstance(value, str):
+        if "\0" in value or not value.isprintable() and any("\ud800" <= char <= "\udfff" for char in value):
+            raise Invalid(f"{path or 'the body'} contains a NUL or half a surrogate pair")
+    elif isinstance(value, int) and not -2**63 <= value < 2**63:
+        raise Invalid(f"{path or 'the body'} is a number beyond 64 bits")
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            refuse_unstorable(item, f"{path}[{index}]")
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            refuse_unstorable(name, f"a name in {path or 'the body'}")
+            refuse_unstorable(item, f"{path}.{name}" if path else name)
+
+
+STRICT_JSON = json.JSONDecoder(object_pairs_hook=unique_pairs, parse_constant=refuse_constant, parse_float=finite_float)
+
+
+def parse_json(raw: bytes) -> Any:
+    """The value of a JSON text, strictly: UTF-8, bounded depth, finite 64-bit numbers, no name twice, no NUL.
+
+    Invalid says what is wrong and, where it can, in which field (measured traps: reliability notes 4.3).
+    """
+    refuse_deep_json(raw)
+    try:
+        value = STRICT_JSON.decode(raw.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise Invalid("the body is not UTF-8") from None
+    except (ValueError, RecursionError) as error:
+        raise Invalid(f"the body is not JSON: {error}"[:200]) from None
+    if SUSPICIOUS_JSON.search(raw) or b"\x00" in raw:
+        refuse_unstorable(value, "")
+    return value
+
+
+def json_text(value: Any) -> bytes:
+    """The bytes of an answer: names sorted, ASCII only (spec/alerta.md 1.1)."""
+    return json.dumps(value, sort_keys=True).encode("ascii")
+
+
+class Fields:
+    """The fields of a JSON object, taken one by one; each kind of value has one rule and one message."""
+
+    def __init__(self, values: dict[str, Any]):
+        self.values = values
+
+    def __contains__(self, name: str) -> bool:
+        return self.values.get(name) is not None
+
+    def name(self, name: str, default: str = "") -> str:
+        """A short text; missing, null and empty mean the default."""
+        value = self.values.get(name)
+        if value is None or value == "":
+            return default
+        if not isinstance(value, str):
+            raise Invalid(f"{name} must be a string")
+        if len(value) > NAME_LIMIT:
+            raise Invalid(f"{name} is longer than {NAME_LIMIT} characters")
+        return value
+
+    def required(self, name: str) -> str:
+        if self.values.get(name) in (None, ""):
+            raise Invalid(f'Missing mandatory value for "{name}"')
+        return self.name(name)
+
+    def text(self, name: str, default: str | None = "") -> str | None:
+        """A long text; a number is taken as its text, missing and null mean the default."""
+        value = self.values.get(name)
+        if value is None:
+            return default
+        if isinstance(value, (int, float)):
+            return str(value)
+        if not isinstance(value, str):
+            raise Invalid(f"{name} must be a string")
+        return self.bounded(name, value)
+
+    def anything(self, name: str) -> str | None:
+        """Any value as text: an object or a list as its JSON."""
+        value = self.values.get(name)
+        if value is None or isinstance(value, str):
+            return value if value is None else self.bounded(name, value)
+        return str(value) if isinstance(value, (bool, int, float)) else self.bounded(name, json.dumps(value))
+
+    @staticmethod
+    def bounded(name: str, value: str) -> str:
+        if len(value) > TEXT_LIMIT:
+            raise Invalid(f"{name} is longer than {TEXT_LIMIT} characters")
+        return value
+
+    def names(self, name: str, default: list | None = None) -> list[str]:
+        """A list of short texts; null is refused."""
+        value = self.values.get(name, [] if default is None else default)
+        if not isinstance(value, list):
+            raise Invalid(f"{name} must be a list")
+        if len(value) > ITEM_LIMIT:
+            raise Invalid(f"{name} has more than {ITEM_LIMIT} items")
+        for index, item in enumerate(value):
+            if not isinstance(item, str):
+                raise Invalid(f"{name}[{index}] must be a string")
+            if len(item) > NAME_LIMIT:
+                raise Invalid(f"{name}[{index}] is longer than {NAME_LIMIT} characters")
+        return value
+
+    def attributes(self, name: str = "attributes") -> dict[str, Any]:
+        """An object whose names can be searched for; null is refused."""
+        value = self.values.get(name, {})
+        if not isinstance(value, dict):
+            raise Invalid(f"{name} must be a JSON object")
+        if len(value) > ITEM_LIMIT:
+            raise Invalid(f"{name} has more than {ITEM_LIMIT} members")
+        for key in value:
+            if "." in key or "$" in key:
+                raise Invalid(f'Attribute keys must not contain "." or "$": {name} has {key[:40]!r}')
+            if len(key) > NAME_LIMIT or not key:
+                raise Invalid(f"{name} has a name that is empty or longer than {NAME_LIMIT} characters")
+        return value
+
+    def seconds(self, name: str, default: int | None) -> int | None:
+        """A whole number of seconds up to ten years; missing and null mean the default."""
+        value = self.values.get(name)
+        if value is None:
+            return default
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise Invalid(f"{name} must be an integer")
+        if value < 0:
+            raise Invalid(f"Invalid negative '{name}' value ({value})")
+        if value > 315_360_000:
+            raise Invalid(f"{name} is more than ten years")
+        return value
+
+    def moment(self, name: str, default: int | None = None) -> int | None:
+        """A time; missing and null mean the default."""
+        value = self.values.get(name)
+        if value is None:
+            return default
+        if not isinstance(value, str):
+            raise Invalid(f"{name} must be a string")
+        try:
+            return ms_from_text(value)
+        except ValueError as error:
+            raise Invalid(f"{name}: {error}") from None
+
+    def flag(self, name: str, default: bool) -> bool:
+        value = self.values.get(name)
+        if value is None:
+            return default
+        if not isinstance(value, bool):
+            raise Invalid(f"{name} must be true or false")
+        return value
+
+    def one_of(self, name: str, known: Iterable[str], default: str) -> str:
+        value = self.name(name, default)
+        if value not in known:
+            raise Invalid(f"{name} ({value[:40]}) is not one of {', '.join(known)}")
+        return value
+
+
+def log(priority: int, text: str) -> None:
+    """One line on standard error. Text from outside cannot forge a second one."""
+    prefix = f"<{priority}>" if under_journal() else ""
+    print(prefix + LOGGED_TEXT.sub(lambda match: ascii(match[0])[1:-1], text)[:1000], file=sys.stderr, flush=True)
+
+
+@lru_cache(maxsize=1)
+def under_journal() -> bool:
+    """Whether standard error goes to the journal, which reads priorities."""
+    status = os.fstat(2)
+    return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
+
+
+class Route(NamedTuple):
+    methods: tuple[str, ...]
+    path: str
+    scope: str | None                                # None = open to everybody; ANYBODY = any caller that is somebody
+    function: Callable
+    timer: str | None                                # metric that it counts towards
+
+
+ANYBODY = "any"
+ROUTES: list[Route] = []
+
+
+def route(methods: str, path: str, scope: str | None, timer: str | None = None) -> Callable:
+    """Puts a function into the route table. methods: separated by blanks."""
+    def add(function: Callable) -> Callable:
+        ROUTES.append(Route(tuple(methods.split()), path, scope, function, timer))
+        return function
+
+    return add
+
+
+class Call:
+    """One request, as handlers see it."""
+    __slots__ = ("environ", "settings", "caller", "_query")
+
+    def __init__(self, environ: dict[str, Any], settings: SimpleNamespace):
+        self.environ, self.settings = environ, settings
+        self.caller: Caller | None = None
+        self._query: list[tuple[str, str]] | None = None
+
+    @property
+    def query(self) -> list[tuple[str, str]]:
+        """The parameters of the address, in order."""
+        if self._query is None:
+            self._query = parse_query(self.environ.get("QUERY_STRING", ""), self.settings.parameter_limit)
+        return self._query
+
+    def parameter(self, name: str, default: str = "") -> str:
+        """The first parameter of this name."""
+        return next((value for key, value in self.query if key == name), default)
+
+    @property
+    def base(self) -> str:
+        """The address of this server as the client knows it, without a slash at the end."""
+        if self.settings.base_url:
+            return self.settings.base_url.rstrip("/")
+        return f"{self.environ['wsgi.url_scheme']}://{self.environ.get('HTTP_HOST') or self.environ['SERVER_NAME']}"
+
+    @property
+    def address(self) -> str:
+        return self.environ.get("REMOTE_ADDR", "")
+
+    def json(self) -> Fields:
+        """The body, a JSON object whatever its Content-Type says."""
+        raw = self.environ["wsgi.input"].read(self.settings.body_limit + 1)
+        if len(raw) > self.settings.body_limit:
+            raise TooLarge(f"the body is larger than {self.settings.body_limit} bytes")
+        value = parse_json(raw)
+        if not isinstance(value, dict):
+            raise Invalid("the body must be a JSON object")
+        return Fields(value)
+
+
+def parse_query(text: str, limit: int) -> list[tuple[str, str]]:
+    """The parameters of a query string; Invalid for bad UTF-8, control characters or too many."""
+    if not text:
+        return []
+    try:
+        pairs = urllib.parse.parse_qsl(text, keep_blank_values=True, encoding="utf-8", errors="strict", max_num_fields=limit)
+    except UnicodeDecodeError:
+        raise Invalid("the query string is not UTF-8") from None
+    except ValueError:
+        raise Invalid(f"the query string has more than {limit} parameters") from None
+    for name, value in pairs:
+        if any(char < " " and char not in "\t\r\n" for char in name + value):
+            raise Invalid(f"parameter {name[:40]!r} contains a control character")
+    return pairs
+
+
+def request_id(environ: dict[str, Any]) -> str:
+    """The id that the client gave the request, else a new one."""
+    given = environ.get("HTTP_X_REQUEST_ID") or environ.get("HTTP_X_AMZN_TRACE_ID") or ""
+    return given if given and len(given) <= 200 and given.isascii() and given.isprintable() else new_id()
+
+
+def presented_key(call: Call) -> str:
+    """The key that a request presents in one of the accepted ways; '' for none."""
+    kind, _, value = call.environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+    if kind in ("Key", "Token", "Bearer"):
+        return value.strip() or "-"
+    return call.environ.get("HTTP_X_API_KEY") or call.parameter("api-key")
+
+
+def presented_password(environ: dict[str, Any]) -> tuple[str, str] | None:
+    """(login, password) of Basic authentication; None where there is none. A password may contain colons."""
+    kind, _, value = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+    if kind.lower() != "basic":
+        return None
+    try:
+        login, colon, password = base64.b64decode(value, validate=True).decode("utf-8").partition(":")
+    except ValueError:
+        raise Invalid("Authorization: not Basic authentication") from None
+    if not colon:
+        raise Invalid("Authorization: not Basic authentication")
+    return login, password
+
+
+HTTP_ERROR_TEXTS = {
+    404: "404 Not Found: there is nothing at this address",
+    405: "405 Method Not Allowed: this address does not take this method",
+}
+ALL_RIGHTS = Caller(None, ROLE_SCOPES["admin"])
+
+
+class Api:
+    """The web application: routes of all dialects on one engine."""
+
+    def __init__(self, engine: Engine, settings: SimpleNamespace, is_alive: Callable[[], str | None] = lambda: None):
+        """is_alive: what is wrong with the process, None = nothing."""
+        self.engine, self.settings, self.clock, self.is_alive = engine, settings, engine.clock, is_alive
+        self.app = bottle.Bottle()
+        self.app.default_error_handler = self.bottle_error
+        self.app.add_hook("before_request", self.refuse_address)
+        methods: dict[str, set[str]] = {}
+        for entry in ROUTES:
+            methods.setdefault(entry.path, set()).update(entry.methods)
+            for method in entry.methods:
+                self.app.route(entry.path, method, self.handler(entry))
+        for path, known in methods.items():
+            self.app.route(path, "OPTIONS", self.options_handler(known))
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable) -> Iterable[bytes]:
+        return self.app(environ, start_response)
+
+    # --- a request
+
+    def handler(self, entry: Route) -> Callable:
+        """What bottle calls for a route."""
+        def serve(**parts: str) -> bytes:
+            environ = bottle.request.environ
+            started = self.clock.monotonic()
+            try:
+                call = Call(environ, self.settings)
+                call.caller = self.caller_of(call, entry.scope)
+                answer = entry.function(self, call, **parts)
+            except Problem as problem:
+                return self.refusal(environ, problem)
+            except Exception as error:
+                return self.failure(environ, error)
+            if entry.timer:
+                self.engine.metrics.took(entry.timer, self.clock.monotonic() - started)
+            return self.answer(environ, answer)
+
+        return serve
+
+    def caller_of(self, call: Call, scope: str | None) -> Caller | None:
+        """Who calls; Unauthenticated or Forbidden where that is nobody or too little. What is presented is always verified."""
+        if scope is None:
+            return None
+        login = presented_password(call.environ)
+        key = presented_key(call) if login is None else ""
+        if login:
+            caller = self.engine.find_password_caller(*login)
+        elif key:
+            caller = self.engine.find_caller(key)
+        elif not self.settings.auth:
+            return ALL_RIGHTS
+        else:
+            raise Unauthenticated("Missing authorization API Key or Bearer Token")
+        if scope != ANYBODY and not scope_is_granted(scope, caller.scopes):
+            raise Forbidden(f"Missing required scope: {scope}")
+        return caller
+
+    def refuse_address(self) -> None:
+        """Before routing: an address that bottle would quietly repair is refused."""
+        environ = bottle.request.environ
+        path = environ["bottle.raw_path"] if "bottle.raw_path" in environ else environ["PATH_INFO"]
+        if len(path) + len(environ.get("QUERY_STRING", "")) > self.settings.url_limit:
+            raise bottle.HTTPError(414, "the address is too long")
+        try:
+            path = path.encode("latin-1").decode("utf-8")
+        except UnicodeError:
+            raise bottle.HTTPError(400, "the path is not UTF-8") from None
+        if "//" in path or any(char < " " or char == "\x7f" for char in path):
+            raise bottle.HTTPError(400, "the path contains // or a control character")
+
+    # --- an answer
+
+    def answer(self, environ: dict[str, Any], answer: Any) -> bytes:
+        status, body, headers = (*answer, {})[:3] if isinstance(answer, tuple) else (200, answer, {})
+        content = body if isinstance(body, bytes) else json_text(body)
+        response = bottle.response
+        response.status = status
+        response.content_type = "application/json"
+        self.add_headers(environ, headers)
+        if len(content) >= GZIP_FROM and "gzip" in environ.get("HTTP_ACCEPT_ENCODING", ""):
+            content = gzip.compress(content, 1)
+            response.set_header("Content-Encoding", "gzip")
+            response.add_header("Vary", "Accept-Encoding")
+        return content
+
+    def add_headers(self, environ: dict[str, Any], headers: dict[str, str]) -> None:
+        response = bottle.response
+        response.set_header("X-Request-ID", environ.setdefault("alertlite.request_id", "") or self.remember_id(environ))
+        response.set_header("X-Content-Type-Options", "nosniff")
+        response.set_header("Cache-Control", "no-store")
+        for name, value in headers.items():
+            response.set_header(name, value)
+        origin = environ.get("HTTP_ORIGIN")
+        if origin and self.settings.cors_origins and ("*" in self.settings.cors_origins or origin in self.settings.cors_origins):
+            response.set_header("Access-Control-Allow-Origin", origin)
+            response.add_header("Vary", "Origin")
+
+    @staticmethod
+    def remember_id(environ: dict[str, Any]) -> str:
+        environ["alertlite.request_id"] = request_id(environ)
+        return environ["alertlite.request_id"]
+
+    def refusal(self, environ: dict[str, Any], problem: Problem) -> bytes:
+        """The answer to a request that failed, and its one line in the log."""
+        ident = self.remember_id(environ)
+        body = {"status": "error", "message": problem.message, "code": problem.status, "errors": problem.errors, "requestId": ident}
+        headers = dict(problem.headers)
+        if isinstance(problem, Unauthenticated):
+            headers["WWW-Authenticate"] = 'Basic realm="alertlite"' if presented_basic(environ) else "Key"
+        log(4 if problem.status < 500 else 3, f"{environ['REQUEST_METHOD']} {environ['PATH_INFO'][:100]} from "
+            f"{environ.get('REMOTE_ADDR', '-')}: {problem.status} {problem.message}")
+        return self.answer(environ, (problem.status, body, headers))
+
+    def failure(self, environ: dict[str, Any], error: Exception) -> bytes:
+        """The answer to a defect of ours. What happened is for the log, not for the client."""
+        trace = error.__traceback__
+        while trace.tb_next:
+            trace = trace.tb_next
+        log(3, f"defect: {type(error).__name__}: {error} at {trace.tb_frame.f_code.co_name}:{trace.tb_lineno}")
+        return self.refusal(environ, Problem("An internal error has occurred; the server's log has the details"))
+
+    def bottle_error(self, error: bottle.HTTPError) -> bytes:
+        """What bottle refuses by itself: no such address, no such method."""
+        problem = Problem(HTTP_ERROR_TEXTS.get(error.status_code) or str(error.body))
+        problem.status = error.status_code
+        if error.status_code in HTTP_ERROR_TEXTS:
+            problem.errors = [problem.message.partition(": ")[2]]
+        environ = bottle.request.environ
+        if error.status_code == 500:
+            log(3, f"defect: {error.exception!r}")
+            problem.message = "An internal error has occurred; the server's log has the details"
+        return self.refusal(environ, problem)
+
+    def options_handler(self, methods: set[str]) -> Callable:
+        """OPTIONS needs no key: browsers ask before they may send one (spec/alerta.md 9)."""
+        allowed = sorted(methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set()))
+
+        def serve(**parts: str) -> bytes:
+            environ = bottle.request.environ
+            response = bottle.response
+            self.add_headers(environ, {"Allow": ", ".join(allowed)})
+            response.content_type = "text/html; charset=utf-8"
+            if response.get_header("Access-Control-Allow-Origin"):
+                response.set_header("Access-Control-Allow-Methods", "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT")
+                asked = [name.strip() for name in environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", "").split(",")]
+                response.set_header("Access-Control-Allow-Headers", ", ".join(sorted(
+                    name for name in asked if name.lower() in CORS_HEADERS)))
+            return b""
+
+        return serve
+
+
+CORS_HEADERS = frozenset({"content-type", "authorization", "access-control-allow-origin", "x-request-id", "x-api-key"})
+
+
+def presented_basic(environ: dict[str, Any]) -> bool:
+    return environ.get("HTTP_AUTHORIZATION", "").lower().startswith("basic")
+
+
+class Page(NamedTuple):
+    """Which page of a list is asked for (spec/alerta.md 1.3)."""
+    number: int
+    size: int
+
+    def of(self, total: int) -> dict[str, Any]:
+        """The paging keys of an answer; PageOutOfRange where the page does not exist."""
+        pages = -(-total // self.size)
+        if self.number < 1 or (total and self.number > pages):
+            raise PageOutOfRange(f"page out of range: 1-{max(pages, 1)}")
+        return {"page": self.number, "pageSize": self.size, "pages": pages, "more": self.number < pages, "total": total}
+
+    @property
+    def offset(self) -> int:
+        return (self.number - 1) * self.size
+
+
+DEFAULT_PAGE_SIZE, LARGEST_PAGE = 50, 1000
+
+
+def parse_page(call: Call) -> Page:
+    """page, and page-size or its older name limit. What is no number counts as not given; 0 means the default."""
+    def number(name: str, default: int) -> int:
+        text = call.parameter(name)
+        return int(text) if re.fullmatch(r"-?[0-9]{1,9}", text) else default
+
+    size = number("page-size", number("limit", DEFAULT_PAGE_SIZE)) or DEFAULT_PAGE_SIZE
+    if size < 0:
+        raise PageOutOfRange("page-size must not be negative")
+    page = Page(number("page", 1), min(size, LARGEST_PAGE))
+    if page.number < 1:
+        raise PageOutOfRange("page out of range: the first page is 1")
+    return page
+
+
+# ============================================================================================================== ALERTA
+# The Alerta API: v3 as first published and what today's server answers, in one (spec/alerta.md; part 10 says which
+# where they differ). parse_… makes neutral values, show_… makes JSON, a route does little more than call both.
+
+IGNORED_PARAMETERS = frozenset({
+    "_", "callback", "token", "api-key", "q", "q.df", "from-date", "to-date", "sort-by", "group-by", "page", "page-size",
+    "limit", "show-raw-data", "show-history", "reverse"})
+
+
+def parse_alert(fields: Fields, call: Call, settings: SimpleNamespace) -> AlertReport:
+    """The report in a POST /alert body (spec/alerta.md 1.5)."""
+    resource, event = fields.required("resource"), fields.required("event")
+    severity = fields.name("severity", "normal")
+    if severity not in SEVERITIES:
+        raise Invalid(f"Severity ({severity}) is not one of {', '.join(SEVERITIES)}")
+    status = fields.one_of("status", STATUSES, "open")
+    attributes = fields.attributes()
+    if fields.values.get("customer") == "":
+        raise Invalid("customer must not be an empty string")
+    return AlertReport(
+        id=fields.name("id") or new_id(), resource=resource, event=event,
+        environment=fields.name("environment", settings.default_environment), severity=severity,
+        status="open" if status == "blackout" else status,     # a sender cannot black itself out
+        correlate=fields.names("correlate"), service=fields.names("service"), group=fields.name("group", "Misc"),
+        value=fields.anything("value"), text=fields.text("text"), tags=fields.names("tags"),
+        attributes={**attributes, "ip": call.address}, origin=fields.name("origin", program_origin()),
+        type=fields.name("type", "exceptionAlert"), created_at=fields.moment("createTime"),
+        timeout=fields.seconds("timeout", settings.alert_timeout), raw_data=fields.anything("rawData"),
+        customer=fields.name("customer"))
+
+
+def show_history_entry(entry: HistoryEntry, base: str) -> dict[str, Any]:
+    """The eleven keys of a history entry (spec/alerta.md 2.2)."""
+    return {"event": entry.event, "href": f"{base}/alert/{entry.id}", "id": entry.id, "severity": entry.severity,
+            "status": entry.status, "text": entry.text, "timeout": entry.timeout, "type": entry.type,
+            "updateTime": text_from_ms(entry.updated_at), "user": entry.user, "value": entry.value}
+
+
+def show_alert(alert: Alert, base: str, history: Iterable[HistoryEntry] = (), raw_data: bool = True) -> dict[str, Any]:
+    """The 29 keys of an alert (spec/alerta.md 2.1)."""
+    return {
+        "attributes": unpack(alert.attributes), "correlate": unpack(alert.correlate), "createTime": text_from_ms(alert.created_at),
+        "customer": alert.customer or None, "duplicateCount": alert.duplicate_count, "environment": alert.environment,
+        "event": alert.event, "group": alert.group_name, "history": [show_history_entry(entry, base) for entry in history],
+        "href": f"{base}/alert/{alert.id}", "id": alert.id, "lastReceiveId": alert.last_receive_id,
+        "lastReceiveTime": text_from_ms(alert.last_received_at), "origin": alert.origin,
+        "previousSeverity": alert.previous_severity, "rawData": alert.raw_data if raw_data else None,
+        "receiveTime": text_from_ms(alert.received_at), "repeat": bool(alert.repeat), "resource": alert.resource,
+        "service": unpack(alert.service), "severity": alert.severity, "status": alert.status, "tags": unpack(alert.tags),
+        "text": alert.text, "timeout": alert.timeout, "trendIndication": alert.trend, "type": alert.type,
+        "updateTime": text_from_ms(alert.updated_at), "value": alert.value,
+    }
+
+
+def known_query_field(name: str) -> str:
+    """The field that a name in q means; Invalid for none."""
+    field = name if name == "_exists_" else alert_field_name(name)
+    if field is None:
+        raise Invalid("Failed to parse query string.", [f"unknown field {name[:60]!r}; put a term with a colon in quotes"])
+    return field
+
+
+def parse_query_text(call: Call) -> tuple:
+    """The tree of the q parameter, in a tuple; empty without one."""
+    text = call.parameter("q")
+    if not text.strip():
+        return ()
+    if len(text) > 4000:
+        raise Invalid("q is longer than 4000 characters")
+    if text.startswith("{"):
+        raise Invalid("Failed to parse query string.", ["q is Lucene-like text such as severity:major, not a MongoDB query"])
+    return (QueryParser(text, known_query_field(call.parameter("q.df", "text")), known_query_field).parse(),)
+
+
+def parse_dates(call: Call) -> tuple[Match, ...]:
+    """The conditions of from-date and to-date, on the last report."""
+    bounds = []
+    for name in ("from-date", "to-date"):
+        text = call.parameter(name)
+        if text:
+            try:
+                ms_from_text(text)
+            except ValueError as error:
+                raise Invalid(f"{name}: {error}") from None
+        bounds.append(text or None)
+    return (Match("lastReceiveTime", "range", (bounds[0], False, bounds[1], True)),) if any(bounds) else ()
+
+
+def parse_filter(call: Call, special: tuple[str, ...] = ()) -> AlertFilter:
+    """The filter of an alert collection (spec/alerta.md 4.1): a key repeated means or, different keys mean and."""
+    groups: dict[tuple[str, bool], list[str]] = {}
+    for key, value in call.query:
+        name, negated = key.removesuffix("!"), key.endswith("!")
+        if name in IGNORED_PARAMETERS or name in special:
+            continue
+        field = alert_field_name(name)
+        if field is None or name == "tags":
+            raise Invalid(f"Invalid filter parameter: {key[:60]}")
+        groups.setdefault((field, negated), []).append(value)
+    equal, other = {}, [*parse_query_text(call), *parse_dates(call)]
+    for (field, negated), values in groups.items():
+        if field in COUNTED_FIELDS and not negated and not any(value.startswith("~") for value in values):
+            equal[field] = values
+            continue
+        any_of = AnyOf(tuple(regex_match(field, value[1:]) if value.startswith("~") else Match(field, "is", value) for value in values))
+        other.append(NoneOf(any_of) if negated else any_of)
+    return AlertFilter(equal, tuple(other)).confined(call.caller.customer)
+
+
+def parse_order(call: Call) -> tuple[Order, ...]:
+    """The sort keys; newest first without any (spec/alerta.md 4.2)."""
+    flipped = any(key == "reverse" for key, _ in call.query)
+    orders = []
+    for text in (value for key, value in call.query if key == "sort-by" and value):
+        name = text.removeprefix("-")
+        field = name if name in SORT_SQL else alert_field_name(name)
+        if field is None or field in UNSORTABLE:
+            raise Invalid(f"Sorting by '{name[:60]}' field not supported.")
+        orders.append(Order(field, text.startswith("-") != flipped))
+    return tuple(orders) or (Order("lastReceiveTime", flipped),)
+
+
+def wants(call: Call, name: str) -> bool:
+    return call.parameter(name).lower() in ("true", "t", "1", "yes", "y", "on")
+
+
+def counts_of(tallies: Iterable[Tally], part: str) -> dict[str, int]:
+    """How many there are of each status or severity."""
+    counts: collections.Counter[str] = collections.Counter()
+    for tally in tallies:
+        counts[getattr(tally, part)] += tally.count
+    return dict(counts)
+
+
+def show_counts(tallies: list[Tally]) -> dict[str, Any]:
+    return {"severityCounts": counts_of(tallies, "severity"), "statusCounts": counts_of(tallies, "status")}
+
+
+def noted(body: dict[str, Any], rows: Iterable[Any]) -> dict[str, Any]:
+    """The answer of a collection; an empty one says so."""
+    return {"status": "ok", **body} if rows else {"status": "ok", "message": "not found", **body}
+
+
+@route("POST", "/alert", "write:alerts", "received")
+def alerta_receive_alert(api: Api, call: Call) -> Any:
+    received = api.engine.receive_alert(parse_alert(call.json(), call, api.settings), call.caller)
+    if received.heartbeat:
+        return 202, {"status": "ok", "message": "Alert converted to Heartbeat", "id": received.heartbeat.id}
+    alert = show_alert(received.alert, call.base, received.history)
+    return 201, {"alert": alert, "id": alert["id"], "status": "ok"}, {"Location": alert["href"]}
+
+
+@route("GET", "/alert/<ident>", "read:alerts")
+def alerta_get_alert(api: Api, call: Call, ident: str) -> Any:
+    with api.engine.store.read() as tables:
+        alert = tables.get_alert(ident, call.caller.customer)
+        return {"status": "ok", "total": 1, "alert": show_alert(alert, call.base, tables.alert_history(alert.seq))}
+
+
+@route("POST PUT", "/alert/<ident>/status", "write:alerts", "status")
+def alerta_set_status(api: Api, call: Call, ident: str) -> Any:
+    fields = call.json()
+    if "status" not in fields or fields.values["status"] == "":
+        raise Invalid("must supply 'status' as json data")
+    status = fields.one_of("status", STATUSES, "")
+    api.engine.set_alert_status(ident, status, fields.text("text"), fields.seconds("timeout", None), call.caller)
+    return {"status": "ok"}
+
+
+@route("PUT", "/alert/<ident>/action", "write:alerts", "status")
+def alerta_act(api: Api, call: Call, ident: str) -> Any:
+    fields = call.json()
+    action = fields.name("action")
+    if not action:
+        raise Invalid("must supply 'action' as json data")
+    text = fields.text("text", None if "text" in fields.values else f"{action} operator action")
+    api.engine.act_on_alert(ident, action, text, fields.seconds("timeout", None), call.caller)
+    return {"status": "ok"}
+
+
+def parse_tags(fields: Fields) -> list[str]:
+    tags = fields.names("tags")
+    if not tags:
+        raise Invalid("must supply 'tags' as json list")
+    return tags
+
+
+@route("POST PUT", "/alert/<ident>/tag", "write:alerts", "tagged")
+def alerta_tag(api: Api, call: Call, ident: str) -> Any:
+    tags = parse_tags(call.json())
+    api.engine.edit_alert(ident, lambda alert: alert._replace(tags=merged_tags(alert.tags, tags)), call.caller)
+    return {"status": "ok"}
+
+
+@route("POST PUT", "/alert/<ident>/untag", "write:alerts", "untagged")
+def alerta_untag(api: Api, call: Call, ident: str) -> Any:
+    tags = parse_tags(call.json())
+    api.engine.edit_alert(ident, lambda alert: alert._replace(
+        tags=pack_list(tag for tag in unpack(alert.tags) if tag not in tags)), call.caller)
+    return {"status": "ok"}
+
+
+@route("PUT", "/alert/<ident>/attributes", "write:alerts", "attributes")
+def alerta_set_attributes(api: Api, call: Call, ident: str) -> Any:
+    attributes = call.json().attributes()
+    if not attributes:
+        raise Invalid("must supply 'attributes' as json data")
+    api.engine.edit_alert(ident, lambda alert: alert._replace(
+        attributes=merged_attributes(alert.attributes, attributes)), call.caller)
+    return {"status": "ok"}
+
+
+@route("DELETE", "/alert/<ident>", "delete:alerts", "deleted")
+def alerta_delete_alert(api: Api, call: Call, ident: str) -> Any:
+    api.engine.delete_alert(ident, call.caller)
+    return {"status": "ok"}
+
+
+def delete_by_post(function: Callable) -> Callable:
+    """The v3 way to delete: a POST whose body says {"_method": "delete"}."""
+    def serve(api: Api, call: Call, ident: str) -> Any:
+        if str(call.json().values.get("_method")).lower() != "delete":
+            raise Invalid("_method must be delete: nothing else is posted here")
+        return function(api, call, ident)
+
+    return serve
+
+
+route("POST", "/alert/<ident>", "delete:alerts", "deleted")(delete_by_post(alerta_delete_alert))
+
+
+def show_note(note: Note, alert: Alert, base: str) -> dict[str, Any]:
+    href = f"{base}/note/{note.id}"
+    return {"id": note.id, "href": href, "text": note.text, "user": note.user, "attributes": unpack(note.attributes),
+            "type": "alert", "createTime": text_from_ms(note.created_at),
+            "updateTime": None if note.updated_at is None else text_from_ms(note.updated_at),
+            "customer": note.customer or None, "related": {"alert": alert.id}, "_links": {"alert": f"{base}/alert/{alert.id}"}}
+
+
+def parse_note(fields: Fields) -> str | None:
+    return fields.text("text") or fields.text("note") or None
+
+
+@route("PUT", "/alert/<ident>/note", "write:alerts")
+def alerta_add_note(api: Api, call: Call, ident: str) -> Any:
+    text = parse_note(call.json())
+    if not text:
+        raise Invalid("must supply 'note' text")
+    alert, note = api.engine.add_note(ident, text, call.caller)
+    return 201, {"status": "ok", "id": note.id, "note": show_note(note, alert, call.base)}, {
+        "Location": f"{call.base}/alert/{alert.id}/note/{note.id}"}
+
+
+@route("GET", "/alert/<ident>/notes", "read:alerts")
+def alerta_list_notes(api: Api, call: Call, ident: str) -> Any:
+    with api.engine.store.read() as tables:
+        alert = tables.get_alert(ident, call.caller.customer)
+        notes = [show_note(note, alert, call.base) for note in tables.alert_notes(alert.seq)]
+    return noted({"notes": notes, "total": len(notes)}, notes)
+
+
+@route("PUT", "/alert/<ident>/note/<note_id>", "write:alerts")
+def alerta_update_note(api: Api, call: Call, ident: str, note_id: str) -> Any:
+    fields = call.json()
+    if not fields.values:
+        raise Invalid("nothing to change")
+    alert, note = api.engine.update_note(ident, note_id, parse_note(fields), fields.attributes(), call.caller)
+    return {"status": "ok", "note": show_note(note, alert, call.base)}
+
+
+@route("DELETE", "/alert/<ident>/note/<note_id>", "write:alerts")
+def alerta_delete_note(api: Api, call: Call, ident: str, note_id: str) -> Any:
+    api.engine.delete_note(ident, note_id, call.caller)
+    return {"status": "ok"}
+
+
+@route("GET", "/alerts", "read:alerts", "queries")
+def alerta_search(api: Api, call: Call) -> Any:
+    wanted, page, now = parse_filter(call), parse_page(call), api.clock.now()
+    with_history, with_raw_data = wants(call, "show-history"), wants(call, "show-raw-data")
+    with api.engine.store.read() as tables:
+        tallies = tables.tallies(wanted)
+        paging = page.of(sum(tally.count for tally in tallies))
+        alerts = tables.alert_page(wanted, parse_order(call), page.size, page.offset, tallies)
+        shown = [show_alert(alert, call.base, tables.alert_history(alert.seq) if with_history else (), with_raw_data)
+                 for alert in alerts]
+    last = max((alert.last_received_at for alert in alerts), default=now)
+    return noted({"alerts": shown, **paging, **show_counts(tallies), "lastTime": text_from_ms(last), "autoRefresh": True}, shown)
+
+
+@route("GET", "/alerts/count", "read:alerts", "counts")
+def alerta_count(api: Api, call: Call) -> Any:
+    with api.engine.store.read() as tables:
+        tallies = tables.tallies(parse_filter(call))
+    return {"status": "ok", "total": sum(tally.count for tally in tallies), **show_counts(tallies), "autoRefresh": True}
+
+
+def show_history_row(entry: HistoryEntry, alert: Alert, base: str) -> dict[str, Any]:
+    """A row of /alerts/history: the entry, and the alert as it is now."""
+    row = show_history_entry(entry, base)
+    row = {name: value for name, value in row.items() if name not in ("severity", "status", "value") or value}
+    return {**row, "resource": alert.resource, "environment": alert.environment, "service": unpack(alert.service),
+            "group": alert.group_name, "tags": unpack(alert.tags), "attributes": unpack(alert.attributes),
+            "origin": alert.origin, "customer": alert.customer or None}
+
+
+@route("GET", "/alerts/history", "read:alerts", "queries")
+def alerta_history(api: Api, call: Call) -> Any:
+    wanted, page = parse_filter(call, special=("id",)), parse_page(call)
+    with api.engine.store.read() as tables:
+        found = tables.history_page(wanted, call.parameter("id") or None, page.size, page.offset)
+    last = max((entry.updated_at for entry, _ in found), default=api.clock.now())
+    rows = [show_history_row(entry, alert, call.base) for entry, alert in found]
+    return noted({"history": rows, "total": len(rows), "lastTime": text_from_ms(last)}, rows)
+
+
+def show_top(tables: Tables, call: Call, wanted: AlertFilter, group_by: str, row: tuple[Any, int, int]) -> dict[str, Any]:
+    group, count, duplicates = row
+    members = tables.alert_group_members(wanted, group_by, group)
+    shown = bool(group) if ALERT_FIELDS[group_by].kind == "flag" else text_from_ms(group) if ALERT_FIELDS[group_by].kind == "time" else group
+    return {"count": count, "duplicateCount": duplicates, group_by: shown,
+            "environments": sorted({environment for _, _, environment, _ in members}),
+            "services": union((), itertools.chain.from_iterable(unpack(service) for *_, service in members)),
+            "resources": [{"id": ident, "resource": resource, "href": f"{call.base}/alert/{ident}"} for ident, resource, *_ in members]}
+
+
+def top_handler(variant: str, default_size: int) -> Callable:
+    """A report of the largest groups; only its first page exists."""
+    def serve(api: Api, call: Call) -> Any:
+        name = call.parameter("group-by") or "event"
+        group_by = alert_field_name(name)
+        if group_by is None or group_by not in ALERT_FIELDS or ALERT_FIELDS[group_by].kind in ("list", "id"):
+            raise Invalid(f"group-by: cannot group by {name[:60]!r}")
+        page, wanted = parse_page(call), parse_filter(call)
+        if page.number > 1:
+            raise PageOutOfRange("page out of range: 1-1")
+        size = page.size if call.parameter("page-size") or call.parameter("limit") else default_size
+        with api.engine.store.read() as tables:
+            top = [show_top(tables, call, wanted, group_by, row) for row in tables.alert_top(wanted, group_by, variant, size)]
+        return noted({"top10": top, "total": len(top)}, top)
+
+    return serve
+
+
+route("GET", "/alerts/top10", "read:alerts")(top_handler("count", 10))
+for _name in ("top10", "topn"):
+    for _variant in ("count", "flapping", "standing"):
+        route("GET", f"/alerts/{_name}/{_variant}", "read:alerts")(top_handler(_variant, DEFAULT_PAGE_SIZE))
+
+
+@route("GET", "/environments", "read:alerts")
+def alerta_environments(api: Api, call: Call) -> Any:
+    wanted, page = parse_filter(call), parse_page(call)
+    with api.engine.store.read() as tables:
+        names = tables.known_environments(call.caller.customer)
+        tallies = tables.tallies(wanted)
+    groups = {name: [tally for tally in tallies if tally.environment == name] for name in names}
+    paging = page.of(sum(1 for group in groups.values() if group))
+    shown = [{"environment": name, "count": sum(tally.count for tally in groups[name]), **show_counts(groups[name])}
+             for name in names[page.offset:page.offset + page.size]]
+    return noted({"environments": shown, **paging}, shown)
+
+
+@route("GET", "/services", "read:alerts")
+def alerta_services(api: Api, call: Call) -> Any:
+    with api.engine.store.read() as tables:
+        names = tables.known_services(call.caller.customer)
+        tallies = tables.service_tallies(parse_filter(call))
+    groups: dict[tuple[str, str], list[Tally]] = {name: [] for name in names}
+    for tally in tallies:
+        groups.setdefault((tally.environment, tally.service), []).append(tally)
+    shown = [{"environment": environment, "service": service, "count": sum(tally.count for tally in group), **show_counts(group)}
+             for (environment, service), group in groups.items()]
+    return noted({"services": shown, "total": len(shown)}, shown)
+
+
+@route("GET", "/alerts/groups", "read:alerts")
+def alerta_groups(api: Api, call: Call) -> Any:
+    with api.engine.store.read() as tables:
+        rows = tables.alert_groups(parse_filter(call))
+    groups = [{"environment": environment, "group": group, "count": count} for environment, group, count in rows]
+    return noted({"groups": groups, "total": len(groups)}, groups)
+
+
+@route("GET", "/alerts/tags", "read:alerts")
+def alerta_tags(api: Api, call: Call) -> Any:
+    with api.engine.store.read() as tables:
+        rows = tables.alert_tag_sets(parse_filter(call))
+    counts: collections.Counter[tuple[str, str]] = collections.Counter()
+    for environment, tags, count in rows:
+        for tag in unpack(tags):
+            counts[environment, tag] += count
+    tags = [{"environment": environment, "tag": tag, "count": count}
+            for (environment, tag), count in itertools.islice(sorted(counts.items()), MOST_ROWS)]
+    return noted({"tags": tags, "total": len(tags)}, tags)
+
+
+# --- heartbeats (spec/alerta.md 1.9)
+
+def parse_beat(fields: Fields, settings: SimpleNamespace) -> Beat:
+    if fields.values.get("customer") == "":
+        raise Invalid("customer must not be an empty string")
+    return Beat(id=fields.name("id") or new_id(), origin=fields.name("origin", program_origin()), customer=fields.name("customer"),
+                tags=fields.names("tags"), attributes=fields.attributes(),
+                timeout=fields.seconds("timeout", settings.heartbeat_timeout), created_at=fields.moment("createTime"))
+
+
+def show_heartbeat(api: Api, beat: Heartbeat, base: str, now: int) -> dict[str, Any]:
+    return {"id": beat.id, "href": f"{base}/heartbeat/{beat.id}", "origin": beat.origin, "tags": unpack(beat.tags),
+            "attributes": unpack(beat.attributes), "type": "Heartbeat", "createTime": text_from_ms(beat.created_at),
+            "timeout": beat.timeout, "maxLatency": api.settings.heartbeat_max_latency,
+            "receiveTime": text_from_ms(beat.received_at), "customer": beat.customer or None,
+            "latency": beat.received_at - beat.created_at, "since": max(0, now - beat.received_at) // 1000,
+            "status": api.engine.heartbeat_status(beat, now)}
+
+
+@route("POST", "/heartbeat", "write:heartbeats")
+def alerta_post_heartbeat(api: Api, call: Call) -> Any:
+    beat = api.engine.record_heartbeat(parse_beat(call.json(), api.settings), call.caller)
+    shown = show_heartbeat(api, beat, call.base, beat.received_at)
+    return 201, {"status": "ok", "id": beat.id, "heartbeat": shown}, {"Location": shown["href"]}
+
+
+@route("GET", "/heartbeat/<ident>", "read:heartbeats")
+def alerta_get_heartbeat(api: Api, call: Call, ident: str) -> Any:
+    with api.engine.store.read() as tables:
+        beat = tables.get_heartbeat(ident, call.caller.customer)
+    return {"status": "ok", "total": 1, "heartbeat": show_heartbeat(api, beat, call.base, api.clock.now())}
+
+
+@route("DELETE", "/heartbeat/<ident>", "write:heartbeats")
+def alerta_delete_heartbeat(api: Api, call: Call, ident: str) -> Any:
+    api.engine.delete_heartbeat(ident, call.caller)
+    return {"status": "ok"}
+
+
+route("POST", "/heartbeat/<ident>", "write:heartbeats")(delete_by_post(alerta_delete_heartbeat))
+
+LIST_PARAMETERS = IGNORED_PARAMETERS | {"sort-by"}
+HEARTBEAT_FILTERS = {"origin": "origin", "id": "id", "tag": "tags", "type": "type", "createTime": "createTime", "timeout": "timeout",
+                     "receiveTime": "receiveTime", "customer": "customer", "latency": "latency", "since": "since", "status": "status"}
+USER_FILTERS = {"id": "id", "name": "name", "login": "login", "email": "email", "status": "status", "text": "text",
+                "email_verified": "email_verified", "role": "roles", "roles": "roles", "domain": "domain"}
+KEY_FILTERS = {"id": "id", "key": "key", "status": "status", "user": "user", "scope": "scopes", "scopes": "scopes", "type": "type",
+               "text": "text", "expireTime": "expireTime", "count": "count", "lastUsedTime": "lastUsedTime", "customer": "customer"}
+
+
+def row_has(row: dict[str, Any], field: str, wanted: str) -> bool:
+    """Whether a shown row has a value; ~text looks for a part of it, whatever its case."""
+    value = row["attributes"].get(field[11:]) if field.startswith("attributes.") else row.get(field)
+    values = value if isinstance(value, list) else [value]
+    texts = ["" if item is None else item if isinstance(item, str) else json.dumps(item) for item in values]
+    if wanted.startswith("~"):
+        return any(wanted[1:].lower() in text.lower() for text in texts)
+    return any(text.startswith(wanted) if field == "id" and len(wanted) >= 8 else text == wanted for text in texts)
+
+
+def choose_rows(call: Call, rows: list[dict[str, Any]], filters: dict[str, str]) -> list[dict[str, Any]]:
+    """The rows of a small collection that the request asks for, sorted (spec/alerta.md 4.4)."""
+    groups: dict[tuple[str, bool], list[str]] = {}
+    for key, value in call.query:
+        name, negated = key.removesuffix("!"), key.endswith("!")
+        field = filters.get(name) or (name if name.startswith("attributes.") else None)
+        if name in LIST_PARAMETERS:
+            continue
+        if field is None:
+            raise Invalid(f"Invalid filter parameter: {key[:60]}")
+        groups.setdefault((field, negated), []).append(value)
+    rows = [row for row in rows if all(any(row_has(row, field, value) for value in values) != negated
+                                       for (field, negated), values in groups.items())]
+    for text in reversed([value for key, value in call.query if key == "sort-by" and value]):
+        field = filters.get(text.removeprefix("-"))
+        if field is None:
+            raise Invalid(f"Sorting by '{text[:60]}' field not supported.")
+        rows.sort(key=lambda row: json.dumps(row.get(field)), reverse=text.startswith("-"))
+    return rows
+
+
+def show_rows(call: Call, name: str, rows: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
+    """One page of a small collection."""
+    page = parse_page(call)
+    paging = page.of(len(rows))
+    return noted({name: rows[page.offset:page.offset + page.size], **paging, **more}, rows)
+
+
+@route("GET", "/heartbeats", "read:heartbeats")
+def alerta_heartbeats(api: Api, call: Call) -> Any:
+    now = api.clock.now()
+    with api.engine.store.read() as tables:
+        rows = [show_heartbeat(api, beat, call.base, now) for beat in tables.heartbeats(call.caller.customer)]
+    return show_rows(call, "heartbeats", choose_rows(call, rows, HEARTBEAT_FILTERS), time=text_from_ms(now))
+
+
+# --- users (spec/alerta.md 1.10)
+
+def parse_email(fields: Fields) -> str | None:
+    email = fields.name("email")
+    if email and not re.fullmatch(r"[^@\s]+@[^@\s]+", email):
+        raise Invalid("email is not an e-mail address")
+    return email or None
+
+
+def parse_password(fields: Fields) -> str | None:
+    """What is to be stored of the password; None without one."""
+    password = fields.name("password")
+    return hash_password(password) if password else None
+
+
+def parse_user(fields: Fields) -> User:
+    """The user in a POST /user body: today's form, and the v3 form of name and login."""
+    name, email = fields.required("name"), parse_email(fields)
+    login = fields.name("login") or email
+    if not login:
+        raise Invalid('Missing mandatory value for "login" or "email"')
+    roles = fields.names("roles") if "roles" in fields else []
+    return User(0, fields.name("id") or new_id(), login, name, email, parse_password(fields),
+                fields.one_of("status", ("active", "inactive"), "active"), pack_list(roles or ["user"]),
+                pack_object(fields.attributes() if "attributes" in fields else {}), fields.text("text"),
+                int(fields.flag("email_verified", False)), 0, 0, None)
+
+
+def parse_user_change(fields: Fields) -> Callable[[User], User]:
+    """What a PUT changes: null and, for roles, which the official client always sends, empty mean unchanged."""
+    if not fields.values:
+        raise Invalid("nothing to change")
+    email, password = parse_email(fields), parse_password(fields)
+    role = fields.name("role")
+    roles = fields.names("roles") if "roles" in fields else [role] if role else []
+    attributes = fields.attributes() if "attributes" in fields else {}
+    status, name, text = fields.one_of("status", ("active", "inactive", ""), ""), fields.name("name"), fields.text("text", None)
+    verified = fields.flag("email_verified", False) if "email_verified" in fields else None
+
+    def change(user: User) -> User:
+        moved = email is not None and email != user.email
+        return user._replace(
+            name=name or user.name, email=email or user.email, password_hash=password or user.password_hash,
+            login=email if moved and user.login == user.email else user.login, status=status or user.status,
+            roles=pack_list(roles) if roles else user.roles, attributes=merged_attributes(user.attributes, attributes),
+            text=user.text if text is None else text,
+            email_verified=int(verified) if verified is not None else 0 if moved else user.email_verified)
+
+    return change
+
+
+def show_user(user: User, base: str) -> dict[str, Any]:
+    return {"id": user.id, "href": f"{base}/user/{user.id}", "name": user.name, "login": user.login, "email": user.email,
+            "domain": login_domain(user.login) or None, "status": user.status, "roles": unpack(user.roles),
+            "attributes": unpack(user.attributes), "createTime": text_from_ms(user.created_at),
+            "lastLogin": None if user.last_login_at is None else text_from_ms(user.last_login_at), "text": user.text,
+            "updateTime": text_from_ms(user.updated_at), "email_verified": bool(user.email_verified), "provider": "basic"}
+
+
+@route("POST", "/user", "admin:users")
+def alerta_create_user(api: Api, call: Call) -> Any:
+    user = api.engine.create_user(parse_user(call.json()), call.caller)
+    shown = show_user(user, call.base)
+    return 201, {"status": "ok", "id": user.id, "user": shown}, {"Location": shown["href"]}
+
+
+@route("GET", "/users", "admin:users")
+def alerta_users(api: Api, call: Call) -> Any:
+    with api.engine.store.read() as tables:
+        rows = [show_user(user, call.base) for user in tables.users()]
+    return show_rows(call, "users", choose_rows(call, rows, USER_FILTERS), domains=list(api.settings.allowed_email_domains),
+                     orgs=[], time=text_from_ms(api.clock.now()))
+
+
+def own_user(api: Api, call: Call) -> User:
+    """The user behind the caller; NotFound for a key of nobody on the list."""
+    with api.engine.store.read() as tables:
+        user = tables.find_user(call.caller.login) if call.caller.login else None
+    if user is None:
+        raise NotFound()
+    return user
+
+
+OWN_FIELDS = frozenset({"name", "email", "password", "text"})
+
+
+@route("GET", "/user/me", ANYBODY)
+def alerta_get_me(api: Api, call: Call) -> Any:
+    return {"status": "ok", "user": show_user(own_user(api, call), call.base)}
+
+
+@route("PUT", "/user/me", ANYBODY)
+def alerta_update_me(api: Api, call: Call) -> Any:
+    fields = call.json()
+    for name, value in fields.values.items():
+        if name not in OWN_FIELDS and value not in (None, {}):
+            raise Invalid(f"{name} cannot be changed here")
+    fields.values = {name: value for name, value in fields.values.items() if name in OWN_FIELDS}
+    user = api.engine.update_user(own_user(api, call).id, parse_user_change(fields), call.caller)
+    return {"status": "ok", "user": show_user(user, call.base)}
+
+
+@route("GET", "/user/me/attributes", ANYBODY)
+def alerta_get_my_attributes(api: Api, call: Call) -> Any:
+    return {"status": "ok", "attributes": unpack(own_user(api, call).attributes)}
+
+
+def deep_merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """The new laid over the old, objects within objects too."""
+    return {**old, **{name: deep_merged(old[name], value) if isinstance(value, dict) and isinstance(old.get(name), dict) else value
+                      for name, value in new.items()}}
+
+
+def set_user_attributes(api: Api, call: Call, ident: str) -> Any:
+    """Merged deeply; null deletes at the top and is stored further down."""
+    attributes = call.json().attributes()
+    if not attributes:
+        raise Invalid("must supply 'attributes' as json data")
+
+    def change(user: User) -> User:
+        merged = deep_merged(unpack(user.attributes), attributes)
+        return user._replace(attributes=pack_object({name: value for name, value in merged.items() if value is not None}))
+
+    api.engine.update_user(ident, change, call.caller)
+    return {"status": "ok"}
+
+
+@route("PUT", "/user/me/attributes", ANYBODY)
+def alerta_set_my_attributes(api: Api, call: Call) -> Any:
+    return set_user_attributes(api, call, own_user(api, call).id)
+
+
+@route("PUT", "/user/<ident>/attributes", "admin:users")
+def alerta_set_user_attributes(api: Api, call: Call, ident: str) -> Any:
+    return set_user_attributes(api, call, ident)
+
+
+@route("GET", "/user/<ident>", "admin:users")
+def alerta_get_user(api: Api, call: Call, ident: str) -> Any:
+    with api.engine.store.read() as tables:
+        return {"status": "ok", "total": 1, "user": show_user(tables.get_user(ident), call.base)}
+
+
+@route("PUT", "/user/<ident>", "admin:users")
+def alerta_update_user(api: Api, call: Call, ident: str) -> Any:
+    user = api.engine.update_user(ident, parse_user_change(call.json()), call.caller)
+    return {"status": "ok", "user": show_user(user, call.base)}
+
+
+@route("DELETE", "/user/<ident>", "admin:users")
+def alerta_delete_user(api: Api, call: Call, ident: str) -> Any:
+    api.engine.delete_user(ident)
+    return {"status": "ok"}
+
+
+route("POST", "/user/<ident>", "admin:users")(delete_by_post(alerta_delete_user))
+
+
+@route("GET", "/user/<ident>/groups", "admin:users")
+def alerta_user_groups(api: Api, call: Call, ident: str) -> Any:
+    with api.engine.store.read() as tables:
+        rows = tables.user_groups(tables.get_user(ident).seq)
+    groups = [{"id": group, "href": f"{call.base}/group/{group}", "name": name, "text": text, "count": count}
+              for group, name, text, count in rows]
+    return noted({"groups": groups, "total": len(groups)}, groups)
+
+
+# --- keys (spec/alerta.md 1.11)
+
+KEY_LENGTH = 32                                      # characters: some clients insist on it
+
+
+def new_key() -> str:
+    """A key of 192 random bits."""
+    return secrets.token_urlsafe(24)
+
+
+def parse_scopes(fields: Fields, default: Iterable[str]) -> list[str]:
+    """The scopes of a key: as listed, or those of the v3 type."""
+    type_scopes = KEY_TYPE_SCOPES.get(fields.name("type"))
+    return list(type_scopes or (fields.names("scopes") if "scopes" in fields else ()) or default)
+
+
+def parse_key(fields: Fields, caller: Caller, now: int, expire_days: int) -> tuple[str, ApiKey]:
+    """The key in a POST /key body, and its text. Only an administrator may name another user."""
+    if "scopes" in fields.values and fields.values["scopes"] is not None:
+        fields.names("scopes")
+    user = fields.name("user") if is_key_admin(caller) else caller.login
+    user = user or caller.login
+    if not user:
+        raise Invalid('Missing mandatory value for "user"')
+    text = fields.name("key") or new_key()
+    if not 16 <= len(text) <= 200 or not text.isascii() or not text.isprintable():
+        raise Invalid("key must be 16 to 200 printable characters")
+    return text, ApiKey(0, fields.name("id") or new_id(), hash_key(text), text[:6], user,
+                        pack_list(parse_scopes(fields, ROLE_SCOPES["user"])), fields.text("text") or f"API Key for {user}",
+                        fields.name("customer"), fields.moment("expireTime", now + expire_days * 86_400_000), 0, None)
+
+
+def show_key(api: Api, key: ApiKey, base: str, text: str | None = None) -> dict[str, Any]:
+    """A key; of the key itself only its beginning, except in the answer that made it."""
+    key = api.engine.key_with_uses(key)
+    scopes = unpack(key.scopes)
+    shown = text or key.hint + "…"
+    return {"id": key.id, "key": shown, "href": f"{base}/key/{key.id}", "user": key.user, "scopes": scopes,
+            "type": "read-write" if any(scope.startswith(("write", "admin")) for scope in scopes) else "read-only",
+            "status": "expired" if key.expires_at <= api.clock.now() else "active", "text": key.text,
+            "expireTime": text_from_ms(key.expires_at), "count": key.count,
+            "lastUsedTime": None if key.last_used_at is None else text_from_ms(key.last_used_at), "customer": key.customer or None}
+
+
+@route("POST", "/key", "write:keys")
+def alerta_create_key(api: Api, call: Call) -> Any:
+    text, key = parse_key(call.json(), call.caller, api.clock.now(), api.settings.api_key_expire_days)
+    shown = show_key(api, api.engine.create_key(key, call.caller), call.base, text)
+    return 201, {"status": "ok", "key": text, "data": shown}, {"Location": shown["href"]}
+
+
+@route("GET", "/key/<ident:path>", "read:keys")
+def alerta_get_key(api: Api, call: Call, ident: str) -> Any:
+    with api.engine.store.read() as tables:
+        key = api.engine.visible_key(tables, ident, call.caller)
+    return {"status": "ok", "total": 1, "key": show_key(api, key, call.base)}
+
+
+@route("PUT", "/key/<ident:path>", "write:keys")
+def alerta_update_key(api: Api, call: Call, ident: str) -> Any:
+    """null, and what is not sent, mean unchanged."""
+    fields = call.json()
+    if not fields.values:
+        raise Invalid("nothing to change")
+    scopes, user = parse_scopes(fields, ()), fields.name("user") if is_key_admin(call.caller) else ""
+    refuse_scopes(scopes, call.caller)
+    text, expires_at, customer = fields.text("text", None), fields.moment("expireTime"), fields.name("customer")
+    api.engine.customer_for(customer, call.caller)
+
+    def change(tables: Tables, key: ApiKey) -> ApiKey:
+        return tables.save_key(key._replace(
+            user=user or key.user, scopes=pack_list(scopes) if scopes else key.scopes, text=key.text if text is None else text,
+            expires_at=expires_at or key.expires_at, customer=customer or key.customer))
+
+    return {"status": "ok", "key": show_key(api, api.engine.change_key(ident, call.caller, change), call.base)}
+
+
+@route("DELETE", "/key/<ident:path>", "admin:keys")
+def alerta_delete_key(api: Api, call: Call, ident: str) -> Any:
+    api.engine.change_key(ident, call.caller, lambda tables, key: tables.delete_key(key.id))
+    return {"status": "ok"}
+
+
+route("POST", "/key/<ident:path>", "admin:keys")(delete_by_post(alerta_delete_key))
+
+
+def list_keys(api: Api, call: Call, user: str | None) -> Any:
+    with api.engine.store.read() as tables:
+        rows = [show_key(api, key, call.base) for key in tables.keys(user)]
+    return show_rows(call, "keys", choose_rows(call, rows, KEY_FILTERS), time=text_from_ms(api.clock.now()))
+
+
+@route("GET", "/keys", "read:keys")
+def alerta_keys(api: Api, call: Call) -> Any:
+    return list_keys(api, call, None if is_key_admin(call.caller) else call.caller.login or "")
+
+
+@route("GET", "/keys/<user>", "read:keys")
+def alerta_user_keys(api: Api, call: Call, user: str) -> Any:
+    if not is_key_admin(call.caller) and user != call.caller.login:
+        raise NotFound()
+    return list_keys(api, call, user)
+
+
+# --- what clients ask at their start, and management (spec/alerta.md 1.15, 7, 8.1)
+
+def show_config(settings: SimpleNamespace, base: str) -> dict[str, Any]:
+    colors = {"severity": {name: color for name, (_, color) in SEVERITIES.items()},
+              "status": {name: color for name, (_, color) in STATUSES.items() if color}, "text": "black"}
+    severity = {name: code for name, (code, _) in SEVERITIES.items()}
+    environments = [name for name in settings.allowed_environments if name != "*"] or [settings.default_environment]
+    model = {"name": f"alertlite {__version__}", "severity": severity, "colors": colors,
+             "status": {name: letter for name, (letter, _) in STATUSES.items()},
+             "defaults": {"status": "open", "normal_severity": "normal", "previous_severity": FIRST_PREVIOUS_SEVERITY}}
+    nothing = ("azure_tenant", "aws_region", "cognito_domain", "github_url", "gitlab_url", "keycloak_url", "keycloak_realm",
+               "oidc_auth_url", "tracking_id")
+    return {
+        **dict.fromkeys(nothing), "endpoint": base, "debug": False, "alarm_model": model, "severity": severity, "colors": colors,
+        "auth_required": settings.auth, "allow_readonly": False, "readonly_scopes": ["read"], "provider": "basic",
+        "customer_views": False, "signup_enabled": False, "email_verification": False, "client_id": "", "site_logo_url": "",
+        "timeouts": {"alert": settings.alert_timeout, "heartbeat": settings.heartbeat_timeout, "ack": settings.ack_timeout,
+                     "shelve": settings.shelve_timeout},
+        "blackouts": {"duration": 3600}, "audio": {"new": None}, "actions": [], "refresh_interval": 5000, "clipboard_template": "",
+        "dates": {"shortTime": "HH:mm", "mediumDate": "ddd D MMM HH:mm", "longDate": "ddd D MMM, YYYY HH:mm:ss.SSS Z"},
+        "font": {"font-family": "sans-serif", "font-size": "13px", "font-weight": 500},
+        "columns": ["severity", "status", "lastReceiveTime", "timeoutLeft", "duplicateCount", "customer", "environment", "service",
+                    "resource", "event", "value", "text"],
+        "sort_by": ["severity", "lastReceiveTime"], "filter": {"status": ["open", "ack"]}, "environments": environments,
+        "indicators": {"severity": ["critical", "major", "minor", "warning", "indeterminate", "informational"],
+                       "queries": [*({"text": name, "query": [["environment", name]]} for name in environments),
+                                   {"text": "Heartbeats", "query": {"q": "type:heartbeatAlert"}}]},
+    }
+
+
+@route("GET", "/config", None)
+def alerta_config(api: Api, call: Call) -> Any:
+    return show_config(api.settings, call.base)
+
+
+@route("GET", "/", None)
+def alerta_index(api: Api, call: Call) -> Any:
+    links = [{"rel": entry.function.__name__, "href": call.base + entry.path, "method": method}
+             for entry in ROUTES for method in entry.methods]
+    return {"status": "ok", "uri": call.base, "data": {"description": "alertlite: an alert server and dead man's switch"},
+            "links": sorted(links, key=lambda link: (link["href"], link["method"]))}
+
+
+@route("GET", "/_", None)
+def alerta_ping(api: Api, call: Call) -> Any:
+    return 200, b"OK", {"Content-Type": "text/plain"}
+
+
+@route("GET", "/management/manifest", "read:management")
+def alerta_manifest(api: Api, call: Call) -> Any:
+    return {"release": __version__, "build": "", "date": "", "revision": ""}
+
+
+@route("GET", "/management/gtg", None)
+def alerta_good_to_go(api: Api, call: Call) -> Any:
+    return (503, b"FAILED", {"Content-Type": "text/plain"}) if health_problem(api) else (200, b"OK", {"Content-Type": "text/plain"})
+
+
+def current_metrics(api: Api) -> list[dict[str, Any]]:
+    with api.engine.store.read() as tables:
+        total = sum(tally.count for tally in tables.tallies(AlertFilter({})))
+    gauge = {"group": "alerts", "name": "total", "title": "Total alerts", "description": "Number of alerts stored", "type": "gauge", "value": total}
+    counters = [{"group": "alerts", "name": name, "title": title, "description": title, "type": "counter",
+                 "count": api.engine.metrics.counters[name]} for name, title in COUNTERS.items()]
+    timers = [{"group": "alerts", "name": name, "title": title, "description": title, "type": "timer", "count": count, "totalTime": int(total)}
+              for (name, title), (count, total) in zip(TIMERS.items(), api.engine.metrics.timers.values()) if count]
+    return [gauge, *counters, *timers]
+
+
+@route("GET", "/management/status", "read:management")
+def alerta_status(api: Api, call: Call) -> Any:
+    now = api.clock.now()
+    return {"application": "alerta", "version": __version__, "time": now, "uptime": max(0, now - api.engine.started_at),
+            "metrics": current_metrics(api)}
+
+
+@route("GET", "/management/metrics", "read:management")
+def alerta_metrics(api: Api, call: Call) -> Any:
+    """Prometheus text format 0.0.4."""
+    lines = []
+    for metric in current_metrics(api):
+        name = f"alerta_{metric['group']}_{metric['name']}"
+        kind = {"gauge": "gauge", "counter": "counter", "timer": "summary"}[metric["type"]]
+        samples = {"gauge": [("", "value")], "counter": [("_total", "count")], "timer": [("_count", "count"), ("_sum", "totalTime")]}
+        lines += [f"# HELP {name} {metric['description']}", f"# TYPE {name} {kind}"]
+        lines += [f"{name}{suffix} {metric[key]}" for suffix, key in samples[metric["type"]]]
+    uptime = max(0, api.clock.now() - api.engine.started_at)
+    lines += ["# HELP alerta_uptime_msecs Uptime in milliseconds", "# TYPE alerta_uptime_msecs gauge", f"alerta_uptime_msecs {uptime}", ""]
+    return 200, "\n".join(lines).encode(), {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+
+
+@route("GET POST", "/management/housekeeping", "admin:management")
+def alerta_housekeeping(api: Api, call: Call) -> Any:
+    """What the timer does by itself, now; with older deletions on request."""
+    hours = {}
+    for name in ("expired", "info"):
+        text = call.parameter(name, "0") or "0"
+        if not re.fullmatch(r"[0-9]{1,6}", text):
+            raise Invalid(f"{name} must be a whole number of hours")
+        hours[name] = int(text)
+    api.engine.delete_old_alerts(hours["expired"], hours["info"])
+    done = api.engine.expire_due()
+    return {"status": "ok", "expired": done.expired, "unshelve": done.unshelved, "unack": done.unacked,
+            "count": len(done.expired) + len(done.unshelved) + len(done.unacked)}
+
+
+# ============================================================================================================= SERVICE
+# Routes that belong to no dialect.
+
+def health_problem(api: Api) -> str | None:
+    """Why the process cannot do its job; None = it can."""
+    return api.is_alive() or (f"writing fails: {api.engine.store.last_error}" if api.engine.store.last_error else None)
+
+
+@route("GET", "/healthz", None)
+def service_health(api: Api, call: Call) -> Any:
+    problem = health_problem(api)
+    return (503, {"status": "error", "message": problem}) if problem else {"status": "ok"}
+
+
+# ============================================================================================================= THREADS
+# What runs beside the requests: the timer's loop, the control socket, and the web server around them.
+
+class Timer(threading.Thread):
+    """Calls expire_due when something is due. Sleeps until then, and never looks into the database meanwhile."""
+
+    LONGEST_NAP = 1.0                                # seconds; the wall clock may be stepped while it sleeps
+    FLUSH_EVERY = 60.0
+
+    def __init__(self, engine: Engine):
+        super().__init__(name="timer", daemon=True)
+        self.engine = engine
+        self.woken = threading.Event()
+        self.stopping = False
+        self.due: int | None = engine.next_due()
+        self.beat = engine.clock.monotonic()
+        engine.store.on_due = self.note_due
+
+    def note_due(self, due_at: int) -> None:
+        """A write brought a deadline; wakes the timer where it is nearer than what it waits for."""
+        if self.due is None or due_at < self.due:
+            self.due = due_at
+            self.woken.set()
+
+    def run(self) -> None:
+        flushed = self.engine.clock.monotonic()
+        while not self.stopping:
+            self.beat = self.engine.clock.monotonic()
+            try:
+                self.pass_once()
+                if self.beat - flushed >= self.FLUSH_EVERY:
+                    flushed = self.beat
+                    self.engine.flush_key_uses()
+            except Problem as problem:               # a full disk: what is due stays due
+                log(3, f"timer: {problem.message}")
+                self.woken.wait(5)
+            self.woken.wait(self.nap())
+            self.woken.clear()
+
+    def nap(self) -> float:
+        """Seconds until something is due, at most LONGEST_NAP."""
+        if self.due is None:
+            return self.LONGEST_NAP
+        return min(max(0.0, (self.due - self.engine.clock.now()) / 1000), self.LONGEST_NAP)
+
+    def pass_once(self) -> None:
+        if self.due is not None and self.due <= self.engine.clock.now():
+            self.due = None
+            self.engine.expire_due()
+            next_due = self.engine.next_due()
+            if next_due is not None:
+                self.note_due(next_due)
+
+    def problem(self) -> str | None:
+        if not self.is_alive():
+            return "the timer has ended"
+        silent = self.engine.clock.monotonic() - self.beat
+        return f"the timer has not moved for {silent:.0f} seconds" if silent > 30 else None
+
+    def stop(self) -> None:
+        self.stopping = True
+        self.woken.set()
+        self.join(10)
+
+
+def control_key_create(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
+    now = engine.clock.now()
+    fields = Fields({name: value for name, value in request.items() if value is not None})
+    text, key = parse_key(fields, ALL_RIGHTS._replace(login="admin"), now, engine.settings.api_key_expire_days)
+    with engine.store.read() as tables:
+        is_admin = key.user == "admin" and tables.find_user("admin") is None
+    if is_admin:
+        engine.create_admin(text)
+        return {"key": text, "id": "", "user": "admin", "scopes": list(ROLE_SCOPES["admin"])}
+    key = engine.create_key(key, ALL_RIGHTS)
+    return {"key": text, "id": key.id, "user": key.user, "scopes": unpack(key.scopes)}
+
+
+def control_key_list(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
+    with engine.store.read() as tables:
+        keys = [engine.key_with_uses(key) for key in tables.keys()]
+    now = engine.clock.now()
+    return {"keys": [{"id": key.id, "key": key.hint + "…", "user": key.user, "scopes": unpack(key.scopes), "text": key.text,
+                      "status": "expired" if key.expires_at <= now else "active", "expires": text_from_ms(key.expires_at),
+                      "count": key.count} for key in keys]}
+
+
+def control_key_revoke(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
+    engine.change_key(str(request.get("key")), ALL_RIGHTS, lambda tables, key: tables.delete_key(key.id))
+    return {}
+
+
+CONTROLS = {"key create": control_key_create, "key list": control_key_list, "key revoke": control_key_revoke}
+
+
+def run_control(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
+    """What the command line asks of whoever holds the database; a problem is an answer too."""
+    try:
+        return CONTROLS[request["command"]](engine, request)
+    except Problem as problem:
+        return {"error": problem.message}
+
+
+def control_address(path: str) -> tuple[str, int]:
+    """The control socket's address, by its folder's descriptor: a socket's path may only be 107 bytes long."""
+    folder = os.open(os.path.dirname(os.path.abspath(path)), os.O_RDONLY | os.O_DIRECTORY)
+    return f"/proc/self/fd/{folder}/{os.path.basename(path)}.control", folder
+
+
+class Control(threading.Thread):
+    """Answers the command line on a socket beside the database, which only its owner can open: one process writes."""
+
+    def __init__(self, engine: Engine):
+        super().__init__(name="control", daemon=True)
+        self.engine = engine
+        self.path = engine.store.path + ".control"
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.path)
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        address, folder = control_address(engine.store.path)
+        mask = os.umask(0o177)
+        try:
+            self.socket.bind(address)
+        finally:
+            os.umask(mask)
+            os.close(folder)
+        self.socket.listen(4)
+
+    def run(self) -> None:
+        while True:
+            try:
+                connection, _ = self.socket.accept()
+            except OSError:
+                return                               # closed: the process ends
+            with connection, contextlib.suppress(OSError, ValueError):
+                connection.settimeout(10)
+                with connection.makefile("rw", encoding="utf-8") as lines:
+                    answer = run_control(self.engine, json.loads(lines.readline(100_000)))
+                    lines.write(json.dumps(answer) + "\n")
+
+    def stop(self) -> None:
+        self.socket.close()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.path)
+
+
+def ask_server(path: str, request: dict[str, Any]) -> dict[str, Any] | None:
+    """The running server's answer to a command; None where no server runs."""
+    address, folder = control_address(path)
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(15)
+            connection.connect(address)
+            with connection.makefile("rw", encoding="utf-8") as lines:
+                lines.write(json.dumps(request) + "\n")
+                lines.flush()
+                return json.loads(lines.readline())
+    except (FileNotFoundError, ConnectionRefusedError):
+        return None
+    finally:
+        os.close(folder)
+
+
+class JsonErrorTask(waitress.task.ErrorTask):
+    """What waitress refuses by itself (too large, malformed), in the same form as every other refusal."""
+
+    def execute(self) -> None:
+        error = self.request.error
+        ident = new_id()
+        log(4, f"refused before routing: {error.code} {error.reason}")
+        body = json_text({"status": "error", "message": f"{error.code} {error.reason}", "code": error.code, "errors": None, "requestId": ident})
+        self.status = f"{error.code} {error.reason}"
+        self.response_headers = [("Content-Type", "application/json"), ("X-Request-ID", ident)]
+        self.set_close_on_finish()
+        self.content_length = len(body)
+        self.write(body)
+
+
+class Channel(waitress.channel.HTTPChannel):
+    error_task_class = JsonErrorTask
+
+
+def make_server(api: Callable, settings: SimpleNamespace, host: str, port: int) -> Any:
+    """The web server, listening but not yet serving (waitress, with the defaults that do not suit a LAN replaced)."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)          # send_bytes: see the performance notes
+        server = waitress.server.create_server(
+            api, host=host, port=port, threads=settings.threads, connection_limit=settings.connection_limit,
+            send_bytes=18_000, channel_timeout=60, cleanup_interval=10, asyncore_use_poll=True, ident=None,
+            max_request_body_size=settings.body_limit, max_request_header_size=settings.header_limit, log_socket_errors=False,
+            **({"trusted_proxy": settings.trusted_proxy, "trusted_proxy_count": 1,
+                "trusted_proxy_headers": {"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port"}}
+               if settings.trusted_proxy else {}))
+    server.channel_class = Channel
+    return server
+
+
+# ================================================================================================================ MAIN
+# The command line.
+
+def parse_listen(text: str) -> tuple[str, int]:
+    """(host, port) of HOST:PORT; ValueError."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise ValueError(f"setting listen: {text!r} is not HOST:PORT")
+    return host.strip("[]") or "0.0.0.0", int(port)
+
+
+def is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_exposure(settings: SimpleNamespace, host: str) -> None:
+    """Without authentication everybody who reaches the port may do everything: only on this machine, unless told."""
+    if not settings.auth and not is_loopback(host) and not settings.insecure:
+        raise StartupRefused(f"auth=off would let everybody who reaches {host} do everything. Listen on 127.0.0.1, "
+                             "turn authentication on, or say --insecure on if that is what you want.")
+
+
+def introduce(engine: Engine, settings: SimpleNamespace, host: str, port: int) -> None:
+    """Makes the first key where there is none, and says how to begin."""
+    shown_host = f"[{host}]" if ":" in host else "127.0.0.1" if host == "0.0.0.0" else host
+    address = settings.base_url.rstrip("/") or f"http://{shown_host}:{port}"
+    print(f"alertlite {__version__} listens on {address}\ndatabase: {os.path.abspath(settings.db)}")
+    key = settings.admin_key
+    if key:
+        engine.create_admin(key)
+        key = "$ALERTLITE_ADMIN_KEY"
+    elif settings.auth and not engine.has_keys():
+        key = show_first_key(engine, settings)
+    if key or not settings.auth:
+        header = f' -H "Authorization: Key {key}"' if settings.auth else ""
+        print("Try it, in another terminal:\n"
+              f"  curl{header} {address}/alert -d '{{\"resource\": \"web01\", \"event\": \"HttpError\", \"severity\": \"major\"}}'")
+    sys.stdout.flush()
+
+
+def show_first_key(engine: Engine, settings: SimpleNamespace) -> str:
+    """Makes the administrator's key; shows it on a terminal, else keeps it in a file for its owner. Returns how to name it."""
+    key = new_key()
+    if sys.stdout.isatty():
+        engine.create_admin(key)
+        print(f"admin key (shown only now): {key}")
+        return key
+    path = os.path.abspath(settings.db) + ".admin-key"
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
+        file.write(key + "\n")
+    engine.create_admin(key)
+    print(f"admin key (written now, once; move it to a safe place): {path}")
+    return f"$(cat {path})"
+
+
+def serve(settings: SimpleNamespace) -> int:
+    """Runs the server until it is told to stop."""
+    os.umask(0o077)                                  # the database holds what nobody else should read
+    host, port = parse_listen(settings.listen)
+    check_exposure(settings, host)
+    if settings.admin_key and len(settings.admin_key) < 16:
+        raise ValueError("setting admin_key: must have at least 16 characters")
+    store = Store(settings.db, settings.read_deadline)
+    try:
+        engine = Engine(store, Clock(), settings)
+        timer = Timer(engine)
+        api = Api(engine, settings, timer.problem)
+        try:
+            server = make_server(api, settings, host, port)
+        except (OSError, ValueError) as error:
+            raise StartupRefused(f"cannot listen on {settings.listen}: {error}", 69) from None
+        control = Control(engine)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        introduce(engine, settings, host, int(server.effective_port))
+        timer.start()
+        control.start()
+        server.run()                                 # until SIGTERM or Ctrl-C, then finishes what runs
+        control.stop()
+        timer.stop()
+        engine.flush_key_uses()
+    finally:
+        store.close()
+    return 0
+
+
+def run_key_command(settings: SimpleNamespace, arguments: argparse.Namespace) -> int:
+    """key create, list, revoke: asks the running server, or does it itself where none runs."""
+    request = {"command": f"key {arguments.action}", **{name: getattr(arguments, name, None) for name in (
+        "user", "scopes", "type", "text", "expireTime", "customer", "key")}}
+    answer = ask_server(settings.db, request)
+    if answer is None:
+        store = Store(settings.db, settings.read_deadline)
+        try:
+            answer = run_control(Engine(store, Clock(), settings), request)
+        finally:
+            store.close()
+    if "error" in answer:
+        print(f"alertlite: {answer['error']}", file=sys.stderr)
+        return 1
+    print_key_answer(arguments.action, answer)
+    return 0
+
+
+def print_key_answer(action: str, answer: dict[str, Any]) -> None:
+    if action == "create":
+        print(f"key (shown only now): {answer['key']}\nuser: {answer['user']}\nscopes: {', '.join(answer['scopes'])}")
+    elif action == "list":
+        for key in answer["keys"]:
+            print(f"{key['id']}  {key['key']}  {key['status']:7}  until {key['expires'][:10]}  used {key['count']}  "
+                  f"{key['user']}  {','.join(key['scopes'])}  {key['text']}")
+    else:
+        print("revoked")
+
+
+def print_settings(settings: SimpleNamespace) -> int:
+    """Every setting with its effective value; secrets are not shown."""
+    for setting in SETTINGS:
+        value = getattr(settings, setting.name)
+        shown = "***" if setting.secret and value else ",".join(value) if isinstance(value, tuple) else value
+        shown = ("on" if value else "off") if isinstance(value, bool) else shown
+        print(f"{setting.name:22} {str(shown):24} {setting.help}")
+    return 0
+
+
+def command_line() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="alertlite", description="An alert server and dead man's switch for one small host.",
+                                     epilog="Every flag is also an environment variable: --base-url is ALERTLITE_BASE_URL.")
+    parser.add_argument("--version", action="version", version=f"alertlite {__version__}")
+    flags = argparse.ArgumentParser(add_help=False)
+    for setting in SETTINGS:
+        if setting.secret:
+            continue                                 # a secret on the command line could be read by every user
+        bare = {"nargs": "?", "const": "on"} if setting.convert is as_flag else {}
+        default = f" (default: {setting.default})" if setting.default else ""
+        flags.add_argument("--" + setting.name.replace("_", "-"), dest=setting.name, metavar="VALUE", **bare,
+                           help=(setting.help + default).replace("%", "%%"))
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("serve", parents=[flags], help="run the server")
+    commands.add_parser("settings", parents=[flags], help="print the settings in effect")
+    actions = commands.add_parser("key", help="create, list or revoke keys").add_subparsers(dest="action", required=True, metavar="ACTION")
+    create = actions.add_parser("create", parents=[flags], help="make a key and print it once")
+    create.add_argument("--user", default="admin", help="login that the key belongs to (default: admin)")
+    create.add_argument("--scope", dest="scopes", action="append", choices=SCOPES, metavar="SCOPE",
+                        help="a right, may be repeated: read, write, admin, write:alerts, … (default: admin, read, write for admin, else read, write)")
+    create.add_argument("--text", help="what the key is for")
+    create.add_argument("--customer", help="confine the key to one customer")
+    create.add_argument("--expires", dest="expireTime", metavar="TIME", help="2030-01-01T00:00:00.000Z (default: in a year)")
+    actions.add_parser("list", parents=[flags], help="list the keys, without the keys themselves")
+    actions.add_parser("revoke", parents=[flags], help="end a key").add_argument("key", help="its id, or the key itself")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The program; returns its exit status (sysexits.h)."""
+    arguments = command_line().parse_args(argv)
+    given = {setting.name: getattr(arguments, setting.name, None) for setting in SETTINGS}
+    try:
+        settings = load_settings({name: value for name, value in given.items() if value is not None}, dict(os.environ))
+        if arguments.command == "serve":
+            return serve(settings)
+        if arguments.command == "settings":
+            return print_settings(settings)
+        return run_key_command(settings, arguments)
+    except (StartupRefused, ValueError) as refused:
+        print(f"alertlite: {refused}", file=sys.stderr)
+        return getattr(refused, "code", 78)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
