@@ -47,12 +47,15 @@ import fcntl
 import gzip
 import hashlib
 import hmac
+import http
 import ipaddress
 import itertools
 import json
+import logging
 import os
 import pathlib
 import queue
+import random
 import re
 import secrets
 import signal
@@ -62,12 +65,12 @@ import sys
 import threading
 import time
 import urllib.parse
-import uuid
 import warnings
+from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
 from functools import lru_cache
 from types import SimpleNamespace
-from typing import Any, Callable, Iterable, NamedTuple
+from typing import Any, NamedTuple
 
 import bottle
 import waitress.channel
@@ -261,8 +264,9 @@ def ms_from_text(text: str) -> int:
 
 
 def new_id() -> str:
-    """A random UUID."""
-    return str(uuid.uuid4())
+    """A random UUID. Unique, but no secret: asking the system for each would give up the interpreter lock each time."""
+    digits = f"{random.getrandbits(128):032x}"
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{'89ab'[int(digits[16], 16) % 4]}{digits[17:20]}-{digits[20:]}"
 
 
 # ============================================================================================================ PROBLEMS
@@ -304,6 +308,10 @@ class TooLarge(Problem):
     status = 413
 
 
+class AddressTooLong(Problem):
+    status = 414
+
+
 class PageOutOfRange(Problem):
     status = 416
 
@@ -324,24 +332,32 @@ class StorageFull(Problem):
 # Alerts, heartbeats, users and keys as values, and every decision about them. No I/O and no clock: what a function
 # needs to know is an argument, what it found out is its result.
 
+_encode_list = json.JSONEncoder(ensure_ascii=False, separators=(",\n", ":")).encode
+_encode_object = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 def pack_list(items: Iterable[str]) -> str:
     """The JSON text of a list, in the form that schema.sql explains."""
-    return json.dumps(list(items), ensure_ascii=False, separators=(",\n", ":"))
+    text = _encode_list(list(items))
+    return "[\n" + text[1:] if len(text) > 2 else text
 
 
 def pack_object(value: dict[str, Any]) -> str:
     """The JSON text of an object."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _encode_object(value)
 
 
 def packed_element(item: str) -> str:
     """The text that pack_list's result contains if and only if the item is in the list."""
-    return json.dumps(item, ensure_ascii=False)
+    return "\n" + _encode_list(item)
+
+
+_unpack_again = lru_cache(maxsize=1024)(json.loads)
 
 
 def unpack(text: str) -> Any:
-    """The list or object of a JSON text."""
-    return [] if text == "[]" else json.loads(text)
+    """The list or object of a JSON text; to be read, never changed, since short ones are kept for the next time."""
+    return _unpack_again(text) if len(text) < 200 else json.loads(text)
 
 
 def union(old: Iterable[str], new: Iterable[str]) -> list[str]:
@@ -476,16 +492,15 @@ def alert_in_status(alert: Alert, status: str, now: int, **changes: Any) -> Aler
 
 def merged_attributes(old: str, new: dict[str, Any]) -> str:
     """The attributes with new ones laid over them; null deletes."""
-    if not new:
+    known = unpack(old)
+    if all(name in known and known[name] == value for name, value in new.items()):
         return old
-    merged = {**unpack(old), **new}
-    return pack_object({name: value for name, value in merged.items() if value is not None})
+    return pack_object({name: value for name, value in {**known, **new}.items() if value is not None})
 
 
 def merged_tags(old: str, new: list[str]) -> str:
-    if not new:
-        return old
-    return pack_list(union(unpack(old), new))
+    known = unpack(old)
+    return old if all(tag in known for tag in new) else pack_list(union(known, new))
 
 
 def new_alert(report: AlertReport, now: int) -> Alert:
@@ -504,6 +519,16 @@ def new_alert(report: AlertReport, now: int) -> Alert:
         received_at=now, last_receive_id=report.id, last_received_at=now, updated_at=now, due_at=None, superseded=0)
 
 
+def held_changes(alert: Alert, status: str, until: int | None) -> dict[str, Any]:
+    """What to remember when somebody acknowledges or shelves: where to return to, and when."""
+    back = "open" if alert.status in FINISHED_STATUSES else alert.status
+    if status == "ack" != alert.status:
+        return {"before_ack": back, "ack_until": until}
+    if status == "shelved" != alert.status:
+        return {"before_shelve": back, "shelve_until": until}
+    return {}
+
+
 def decide_report(old: Alert | None, report: AlertReport, now: int) -> Decision:
     """What a report makes of the alert that it concerns, None = of no stored one (spec/alerta.md 3.1)."""
     if old is None:
@@ -517,10 +542,8 @@ def decide_report(old: Alert | None, report: AlertReport, now: int) -> Decision:
         "attributes": merged_attributes(old.attributes, report.attributes),
         "last_receive_id": report.id, "last_received_at": now,
     }
-    if status == "ack" != old.status:
-        changes.update(before_ack=old.status, ack_until=None)
-    if status == "shelved" != old.status:
-        changes.update(before_shelve=old.status)
+    if report.status != "open":                      # put there by the sender, rather than back there by a rule
+        changes.update(held_changes(old, status, None))
     if duplicate:
         changes.update(duplicate_count=old.duplicate_count + 1, repeat=1)
         entry = "status" if status != old.status else "value" if report.value != old.value else None
@@ -578,17 +601,6 @@ def action_entry_timeout(alert: Alert, action: str, timeout: int | None, setting
     if action in ("shelve", "unshelve"):
         return settings.shelve_timeout
     return alert.timeout or settings.alert_timeout
-
-
-def held_changes(alert: Alert, status: str, until: int | None) -> dict[str, Any]:
-    """What to remember when somebody acknowledges or shelves: where to return to, and when."""
-    if status == alert.status:
-        return {}
-    if status == "ack":
-        return {"before_ack": alert.status, "ack_until": until}
-    if status == "shelved":
-        return {"before_shelve": alert.status, "shelve_until": until}
-    return {}
 
 
 def decide_action(alert: Alert, action: str, timeout: int | None, now: int, settings: SimpleNamespace) -> Decision:
@@ -1144,10 +1156,11 @@ def whole_word_globs(glob: str) -> list[str]:
 APPLICATION_ID = 0x616C6974                        # "alit"
 MIGRATIONS: tuple[tuple[str, ...], ...] = ()       # append only: the statements that lead from version n to n + 1
 SCHEMA_VERSION = 1 + len(MIGRATIONS)
-MOST_ARMS = 40                                     # index ranges that one page is merged from
+MOST_ARMS = 200                                    # index ranges that one page is merged from; SQLite takes 500
 MOST_ROWS = 1000                                   # rows of an answer that is not paged
 
 ALERT_COLUMNS = ", ".join(Alert._fields)
+INSERT_ALERT = f"INSERT INTO alerts ({ALERT_COLUMNS}) VALUES ({', '.join('?' * len(Alert._fields))})"
 HISTORY_COLUMNS = ", ".join(HistoryEntry._fields)
 NOTE_COLUMNS = ", ".join(Note._fields)
 HEARTBEAT_COLUMNS = "seq, id, origin, customer, tags, attributes, timeout, silent, due_at, created_at, received_at"
@@ -1264,7 +1277,7 @@ def sql_globs(column: Column, field: str, globs: list[str]) -> tuple[str, list[A
     """A list is searched as its JSON text, where an element stands between quotes."""
     text = f"{lowered(column.sql, ''.join(globs))}"
     if column.kind == "list":
-        globs = ["*" + ("" if glob.startswith("*") else '"') + glob + ("" if glob.endswith("*") else '"') + "*" for glob in globs]
+        globs = ["*" + ("" if glob.startswith("*") else '\n"') + glob + ("" if glob.endswith("*") else '"') + "*" for glob in globs]
     return "(" + " OR ".join(f"{text} GLOB ?" for _ in globs) + ")", list(globs)
 
 
@@ -1357,11 +1370,46 @@ class Tally(NamedTuple):
     count: int
 
 
+class RecentAlerts:
+    """The alerts that were written last, with their history, so that a repeated report need not read them again.
+
+    Right because one connection writes and all its writing goes through Tables; a rollback forgets everything.
+    """
+    MOST, LONGEST_HISTORY = 256, 16
+
+    def __init__(self) -> None:
+        self.alerts: dict[tuple[str, str, str, str], Alert] = {}
+        self.histories: dict[int, list[HistoryEntry]] = {}
+
+    @staticmethod
+    def key(alert: Alert) -> tuple[str, str, str, str]:
+        return alert.environment, alert.resource, alert.event, alert.customer
+
+    def remember(self, alert: Alert) -> None:
+        if len(self.alerts) >= self.MOST:
+            self.forget_all()
+        if not alert.superseded:
+            self.alerts[self.key(alert)] = alert
+
+    def forget(self, alert: Alert) -> None:
+        self.alerts.pop(self.key(alert), None)
+        self.histories.pop(alert.seq, None)
+
+    def forget_all(self) -> None:
+        self.alerts.clear()
+        self.histories.clear()
+
+    def remember_history(self, seq: int, history: list[HistoryEntry]) -> None:
+        if len(history) <= self.LONGEST_HISTORY and len(self.histories) < self.MOST:
+            self.histories[seq] = history
+
+
 class Tables:
     """The queries, by noun, on one connection."""
 
-    def __init__(self, db: sqlite3.Connection):
-        self.db = db
+    def __init__(self, db: sqlite3.Connection, recent: RecentAlerts | None = None):
+        """recent: for the writing connection only."""
+        self.db, self.recent = db, recent
         self.earliest_due: int | None = None        # the earliest due_at written in this transaction
 
     def rows(self, sql: str, args: Iterable[Any] = ()) -> list[tuple]:
@@ -1387,6 +1435,9 @@ class Tables:
 
     def find_reported_alert(self, environment: str, resource: str, event: str, customer: str) -> Alert | None:
         """The alert that a report is about: of the same event, else one that counts the event as a state of its own."""
+        known = self.recent and self.recent.alerts.get((environment, resource, event, customer))
+        if known:
+            return known
         row = self.row(f"SELECT {ALERT_COLUMNS} FROM alerts WHERE environment = ? AND resource = ? AND event = ?"
                        " AND customer = ? AND superseded = 0", (environment, resource, event, customer))
         row = row or self.row(
@@ -1416,11 +1467,12 @@ class Tables:
 
     def insert_alert(self, alert: Alert) -> Alert:
         """Stores a new alert and numbers it. Conflict where its id is another alert's."""
-        if self.row("SELECT 1 FROM alerts WHERE id = ?", (alert.id,)):
-            raise Conflict(f"id {alert.id} is already used by another alert")
-        seq = self.db.execute(f"INSERT INTO alerts ({ALERT_COLUMNS}) VALUES ({', '.join('?' * len(alert))})",
-                              (None, *alert[1:])).lastrowid
+        try:
+            seq = self.db.execute(INSERT_ALERT, (None, *alert[1:])).lastrowid
+        except sqlite3.IntegrityError:
+            raise Conflict(f"id {alert.id} is already used by another alert") from None
         alert = alert._replace(seq=seq)
+        self.recent.remember(alert)
         self.insert_alert_services(alert)
         self.note_due(alert.due_at)
         return alert
@@ -1432,6 +1484,9 @@ class Tables:
             return
         values = [getattr(new, name) for name in changed]
         self.db.execute(update_alert_sql(changed), (*values, old.seq))
+        if self.recent.key(old) != self.recent.key(new):
+            self.recent.forget(old)
+        self.recent.remember(new)
         self.update_alert_services(old, new)
         self.note_due(new.due_at)
 
@@ -1459,6 +1514,7 @@ class Tables:
 
     def delete_alert(self, alert: Alert) -> None:
         """Deletes an alert with its history and notes."""
+        self.recent.forget(alert)
         self.delete_alert_services(alert)
         self.db.execute("DELETE FROM alerts WHERE seq = ?", (alert.seq,))
 
@@ -1466,12 +1522,14 @@ class Tables:
         return [Alert(*row) for row in self.rows(
             f"SELECT {ALERT_COLUMNS} FROM alerts WHERE due_at <= ? ORDER BY due_at LIMIT ?", (now, limit))]
 
-    def set_alert_due(self, seq: int, due_at: int | None) -> None:
-        self.db.execute("UPDATE alerts SET due_at = ? WHERE seq = ?", (due_at, seq))
+    def set_alert_due(self, alert: Alert, due_at: int | None) -> None:
+        self.recent.forget(alert)
+        self.db.execute("UPDATE alerts SET due_at = ? WHERE seq = ?", (due_at, alert.seq))
         self.note_due(due_at)
 
     def review_alerts(self, now: int) -> None:
         """Has the timer look at every alert again: a setting that its deadline depends on has changed."""
+        self.recent.forget_all()
         self.db.execute("UPDATE alerts SET due_at = ?", (now,))
 
     def next_due(self) -> int | None:
@@ -1568,14 +1626,23 @@ class Tables:
     # --- history
 
     def insert_history(self, entry: HistoryEntry, limit: int) -> None:
-        """Stores an entry; what is beyond the newest `limit` of its alert goes."""
+        """Stores an entry; what is beyond the newest `limit` of its alert goes. The first one pushes nothing out."""
         self.db.execute(f"INSERT INTO alert_history ({HISTORY_COLUMNS}) VALUES ({', '.join('?' * len(entry))})", entry)
+        self.recent.histories.pop(entry.alert, None)
+        if entry.type == "new":
+            return
         self.db.execute("DELETE FROM alert_history WHERE alert = ? AND seq <= (SELECT seq FROM alert_history WHERE alert = ?"
                         " ORDER BY seq DESC LIMIT 1 OFFSET ?)", (entry.alert, entry.alert, limit))
 
     def alert_history(self, seq: int) -> list[HistoryEntry]:
-        return [HistoryEntry(*row) for row in self.rows(
+        known = self.recent and self.recent.histories.get(seq)
+        if known:
+            return known
+        history = [HistoryEntry(*row) for row in self.rows(
             f"SELECT {HISTORY_COLUMNS} FROM alert_history WHERE alert = ? ORDER BY seq", (seq,))]
+        if self.recent:
+            self.recent.remember_history(seq, history)
+        return history
 
     def history_page(self, wanted: AlertFilter, ident: str | None, limit: int, offset: int) -> list[tuple[HistoryEntry, Alert]]:
         """History entries of matching alerts, newest first, each with its alert."""
@@ -1617,11 +1684,12 @@ class Tables:
     # --- events
 
     def insert_event(self, type_: str, customer: str, now: int, alert: str, messages: dict, retention: int) -> None:
-        """Stores an event; of those older than the retention (seconds) the oldest few go."""
-        self.db.execute("INSERT INTO events (id, type, customer, happened_at, alert, messages) VALUES (?, ?, ?, ?, ?, ?)",
-                        (new_id(), type_, customer, now, alert, pack_object(messages)))
-        self.db.execute("DELETE FROM events WHERE seq IN (SELECT seq FROM events ORDER BY seq LIMIT 3) AND happened_at < ?",
-                        (now - retention * 1000,))
+        """Stores an event; with every hundredth, the oldest that are older than the retention (seconds) go."""
+        seq = self.db.execute("INSERT INTO events (id, type, customer, happened_at, alert, messages) VALUES (?, ?, ?, ?, ?, ?)",
+                              (new_id(), type_, customer, now, alert, pack_object(messages))).lastrowid
+        if seq % 100 == 0:
+            self.db.execute("DELETE FROM events WHERE seq IN (SELECT seq FROM events ORDER BY seq LIMIT 200) AND happened_at < ?",
+                            (now - retention * 1000,))
 
     def events_since(self, seq: int) -> list[tuple[int, str, str | None]]:
         """(seq, type, alert id) of the events after one, oldest first."""
@@ -1645,7 +1713,7 @@ class Tables:
             raise NotFound()
         return beats[0]
 
-    def heartbeats(self, customer: str = "") -> list[Heartbeat]:
+    def list_heartbeats(self, customer: str = "") -> list[Heartbeat]:
         return [Heartbeat(*row) for row in self.rows(
             f"SELECT {HEARTBEAT_COLUMNS} FROM heartbeats JOIN beats ON heartbeat = seq"
             " WHERE ? IN ('', customer) ORDER BY seq LIMIT 100000", (customer,))]
@@ -1695,7 +1763,7 @@ class Tables:
             raise NotFound()
         return User(*row)
 
-    def users(self) -> list[User]:
+    def list_users(self) -> list[User]:
         return [User(*row) for row in self.rows(f"SELECT {USER_COLUMNS} FROM users ORDER BY seq LIMIT 100000")]
 
     def save_user(self, user: User) -> User:
@@ -1726,7 +1794,7 @@ class Tables:
             or self.row(f"SELECT {KEY_COLUMNS} FROM api_keys WHERE id = ?", (ident,))
         return ApiKey(*row) if row else None
 
-    def keys(self, user: str | None = None) -> list[ApiKey]:
+    def list_keys(self, user: str | None = None) -> list[ApiKey]:
         return [ApiKey(*row) for row in self.rows(
             f"SELECT {KEY_COLUMNS} FROM api_keys WHERE ? IS NULL OR user = ? ORDER BY seq LIMIT 100000", (user, user))]
 
@@ -1762,17 +1830,14 @@ def page_arms(wanted: AlertFilter, tallies: list[Tally], reach: int) -> list[tup
     if services:
         sql = "SELECT alert AS seq, last_received_at FROM alert_services WHERE environment = ? AND service = ? AND status = ?" + tail
         ranges = {(tally.environment, services[0], tally.status) for tally in tallies}
-    elif "environment" in wanted.equal:
+    else:
         sql = "SELECT seq, last_received_at FROM alerts WHERE environment = ? AND status = ?" + tail
         ranges = {(tally.environment, tally.status) for tally in tallies}
-    else:
-        sql = "SELECT seq, last_received_at FROM alerts WHERE status = ?" + tail
-        ranges = {(tally.status,) for tally in tallies}
     return [(sql, [*bounds, *tail_args]) for bounds in sorted(ranges)] if len(ranges) <= MOST_ARMS else None
 
 
 # The number of services in a row's JSON list, at least one, so that an alert without a service counts too.
-SERVICES_SQL = "(length(service) - length(replace(service, char(10), '')) + 1)"
+SERVICES_SQL = "max(length(service) - length(replace(service, char(10), '')), 1)"
 TOP_SQL = {
     "count": "SELECT {column}, sum({services}) n, sum(duplicate_count * {services}) FROM alerts WHERE {where}"
              " GROUP BY 1 ORDER BY 2 DESC, 3 DESC, 1 LIMIT ?",
@@ -1800,6 +1865,11 @@ def problem_of_sqlite(error: sqlite3.Error) -> Problem:
     if isinstance(error, sqlite3.IntegrityError):
         return Conflict("it conflicts with something stored")
     return Unavailable("the store cannot be used now: nothing was stored")
+
+
+def is_storage_error(error: Exception) -> bool:
+    """Whether the database itself fails, rather than what was asked of it."""
+    return isinstance(error, sqlite3.DatabaseError) and not isinstance(error, (sqlite3.IntegrityError, sqlite3.ProgrammingError))
 
 
 class Job:
@@ -1832,7 +1902,7 @@ class Store:
             prepare_database(self.db, path, self.was_unclean)
         except sqlite3.DatabaseError as error:
             raise StartupRefused(f"{path} cannot be used: {error}. Restore a backup, or move the file away.", 74) from None
-        self.tables = Tables(self.db)
+        self.tables = Tables(self.db, RecentAlerts())
         self.jobs: collections.deque[Job] = collections.deque()
         self.gate = threading.Lock()
         self.has_leader = False
@@ -1847,8 +1917,8 @@ class Store:
         """Runs work(tables) in a transaction and returns its result, after the COMMIT that holds it.
 
         Whoever finds no leader leads: it runs its own function and all that wait in one transaction, each in its own
-        savepoint, commits once, and hands the lead to the first that came meanwhile. What work raises undoes its own
-        changes only and is raised here. work may be run again, so it must change nothing but the tables.
+        savepoint where that is needed, commits once, and hands the lead to the first that came meanwhile. What work
+        raises undoes its own changes only and is raised here. work may run twice, so it must change nothing but tables.
         """
         job = Job(work)
         with self.gate:
@@ -1883,37 +1953,61 @@ class Store:
                 heir.wake.release()
 
     def commit(self, batch: list[Job]) -> None:
-        """Runs the jobs in one transaction. Where the transaction itself fails, all of them fail."""
-        self.tables.earliest_due = None
+        """Runs the jobs in one transaction. Where the transaction itself fails, all of them fail.
+
+        Most jobs succeed, so the first try goes without savepoints; should one raise, all run again within them.
+        """
         try:
-            self.db.execute("BEGIN IMMEDIATE")
-            for job in batch:
-                self.run(job)
+            try:
+                self.run(batch, lambda job: job.work(self.tables))
+            except Exception as error:
+                if is_storage_error(error):
+                    raise
+                self.roll_back("ROLLBACK")
+                self.run(batch, self.run_in_savepoint)
             self.db.execute("COMMIT")
             self.last_error = None
         except BaseException as error:
-            with contextlib.suppress(sqlite3.Error):
-                self.db.execute("ROLLBACK")
-            if isinstance(error, sqlite3.Error):
-                self.last_error = str(error)
-                error = problem_of_sqlite(error)
-            for job in batch:
-                job.error = error
+            self.fail(batch, error)
             return
         if self.tables.earliest_due is not None:
             self.on_due(self.tables.earliest_due)
 
-    def run(self, job: Job) -> None:
-        """Runs one function in its savepoint."""
+    def run(self, batch: list[Job], run_job: Callable[[Job], Any]) -> None:
+        self.tables.earliest_due = None
+        self.db.execute("BEGIN IMMEDIATE")
+        for job in batch:
+            job.result = run_job(job)
+
+    def run_in_savepoint(self, job: Job) -> Any:
+        """Runs one function; what it raises becomes its own error, and undoes only what it did."""
+        result = None
         self.db.execute("SAVEPOINT job")
         try:
-            job.result = job.work(self.tables)
+            result = job.work(self.tables)
         except Exception as error:
-            if not self.db.in_transaction:           # a full disk or a failed write has undone everything
+            if is_storage_error(error):
                 raise
-            self.db.execute("ROLLBACK TO job")
+            self.roll_back("ROLLBACK TO job")
             job.error = problem_of_sqlite(error) if isinstance(error, sqlite3.Error) else error
         self.db.execute("RELEASE job")
+        return result
+
+    def roll_back(self, statement: str) -> None:
+        self.tables.recent.forget_all()
+        self.db.execute(statement)
+
+    def fail(self, batch: list[Job], error: BaseException) -> None:
+        """Undoes the transaction and tells everybody in it why."""
+        if self.db.in_transaction:                   # a full disk or a failed write has undone everything already
+            with contextlib.suppress(sqlite3.Error):
+                self.db.execute("ROLLBACK")
+        self.tables.recent.forget_all()
+        if isinstance(error, sqlite3.Error):
+            self.last_error = str(error)
+            error = problem_of_sqlite(error)
+        for job in batch:
+            job.error = error
 
     # --- reading
 
@@ -1952,7 +2046,7 @@ def lock_database(path: str) -> Any:
     if not os.path.isdir(directory):
         raise StartupRefused(f"the folder {directory} does not exist")
     try:
-        lock = open(path + ".lock", "a+", encoding="ascii")
+        lock = open(path + ".lock", "a+", encoding="ascii")          # noqa: SIM115 held as long as the database
     except OSError as error:
         raise StartupRefused(f"{path}.lock cannot be opened: {error.strerror}") from None
     try:
@@ -2157,10 +2251,10 @@ class Engine:
         old = tables.find_reported_alert(report.environment, report.resource, report.event, report.customer)
         decision = decide_report(old, report, now)
         created_at = now if report.created_at is None else report.created_at
-        alert = self._record(tables, old, decision, now, event_type, HistoryEntry(
-            None, 0, report.id, report.event, report.severity, decision.alert.status, report.value, report.text,
-            "", created_at, user, report.timeout))
-        return alert, tables.alert_history(alert.seq)
+        entry = HistoryEntry(None, 0, report.id, report.event, report.severity, decision.alert.status, report.value,
+                             report.text, decision.entry or "", created_at, user, report.timeout)
+        alert = self._record(tables, old, decision, now, event_type, entry)
+        return alert, [entry] if old is None else tables.alert_history(alert.seq)
 
     def _record(self, tables: Tables, old: Alert | None, decision: Decision, now: int, event_type: str | None,
                 entry: HistoryEntry) -> Alert:
@@ -2172,7 +2266,7 @@ class Engine:
         else:
             tables.update_alert(old, alert)
         if decision.entry:
-            tables.insert_history(entry._replace(alert=alert.seq, type=decision.entry), self.settings.history_limit)
+            tables.insert_history(entry._replace(alert=alert.seq), self.settings.history_limit)
         own_type = alert_event_type(old, alert)
         if event_type or (own_type and alert.type != "heartbeatAlert"):
             tables.insert_event(event_type or own_type, alert.customer, now, alert.id,
@@ -2184,7 +2278,7 @@ class Engine:
         """Writes what an operator or the timer decided."""
         changed = decision.alert
         return self._record(tables, alert, decision, now, None, HistoryEntry(
-            None, alert.seq, alert.id, alert.event, changed.severity, changed.status, alert.value, text, "", now, user, timeout))
+            None, alert.seq, alert.id, alert.event, changed.severity, changed.status, alert.value, text, decision.entry, now, user, timeout))
 
     def act_on_alert(self, ident: str, action: str, text: str | None, timeout: int | None, caller: Caller) -> Alert:
         """An operator's action. NotFound; Conflict where it makes no sense in the alert's status."""
@@ -2345,7 +2439,7 @@ class Engine:
     def _expire_alert(self, tables: Tables, alert: Alert, now: int, done: Expired) -> None:
         decision = decide_silence(alert, now, self.settings)
         if decision is None:
-            tables.set_alert_due(alert.seq, alert_deadline(alert, self.settings))
+            tables.set_alert_due(alert, alert_deadline(alert, self.settings))
         elif decision == DELETE:
             tables.delete_alert(alert)
             done.deleted.append(alert.id)
@@ -2609,7 +2703,6 @@ NAME_LIMIT = 500                                     # characters of a name, a t
 TEXT_LIMIT = 100_000                                 # characters of a text
 ITEM_LIMIT = 1000                                    # items of a list or an object
 DEPTH_LIMIT = 32                                     # JSON within JSON
-SUSPICIOUS_JSON = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])|[0-9]{18}")
 JSON_DEPTH = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.S)
 LOGGED_TEXT = re.compile(r"[^\x20-\x7e]")
 GZIP_FROM = 4096                                     # bytes of an answer worth compressing
@@ -2634,6 +2727,12 @@ def unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def int_of_64_bits(text: str) -> int:
+    if len(text) > 19 or not -2**63 <= int(text) < 2**63:
+        raise ValueError(f"{text[:40]} is a number beyond 64 bits")
+    return int(text)
+
+
 def refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
@@ -2650,8 +2749,6 @@ def refuse_unstorable(value: Any, path: str) -> None:
     if isinstance(value, str):
         if "\0" in value or not value.isprintable() and any("\ud800" <= char <= "\udfff" for char in value):
             raise Invalid(f"{path or 'the body'} contains a NUL or half a surrogate pair")
-    elif isinstance(value, int) and not -2**63 <= value < 2**63:
-        raise Invalid(f"{path or 'the body'} is a number beyond 64 bits")
     elif isinstance(value, list):
         for index, item in enumerate(value):
             refuse_unstorable(item, f"{path}[{index}]")
@@ -2661,7 +2758,8 @@ def refuse_unstorable(value: Any, path: str) -> None:
             refuse_unstorable(item, f"{path}.{name}" if path else name)
 
 
-STRICT_JSON = json.JSONDecoder(object_pairs_hook=unique_pairs, parse_constant=refuse_constant, parse_float=finite_float)
+STRICT_JSON = json.JSONDecoder(object_pairs_hook=unique_pairs, parse_constant=refuse_constant, parse_float=finite_float,
+                               parse_int=int_of_64_bits)
 
 
 def parse_json(raw: bytes) -> Any:
@@ -2676,14 +2774,17 @@ def parse_json(raw: bytes) -> Any:
         raise Invalid("the body is not UTF-8") from None
     except (ValueError, RecursionError) as error:
         raise Invalid(f"the body is not JSON: {error}"[:200]) from None
-    if SUSPICIOUS_JSON.search(raw) or b"\x00" in raw:
+    if b"\\u" in raw or b"\x00" in raw:
         refuse_unstorable(value, "")
     return value
 
 
+_encode_answer = json.JSONEncoder(sort_keys=True).encode
+
+
 def json_text(value: Any) -> bytes:
     """The bytes of an answer: names sorted, ASCII only (spec/alerta.md 1.1)."""
-    return json.dumps(value, sort_keys=True).encode("ascii")
+    return _encode_answer(value).encode("ascii")
 
 
 class Fields:
@@ -2839,11 +2940,12 @@ def route(methods: str, path: str, scope: str | None, timer: str | None = None) 
 
 class Call:
     """One request, as handlers see it."""
-    __slots__ = ("environ", "settings", "caller", "_query")
+    __slots__ = ("environ", "settings", "caller", "request_id", "_query")
 
     def __init__(self, environ: dict[str, Any], settings: SimpleNamespace):
         self.environ, self.settings = environ, settings
         self.caller: Caller | None = None
+        self.request_id = request_id(environ)
         self._query: list[tuple[str, str]] | None = None
 
     @property
@@ -2927,51 +3029,68 @@ HTTP_ERROR_TEXTS = {
     404: "404 Not Found: there is nothing at this address",
     405: "405 Method Not Allowed: this address does not take this method",
 }
+STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in http.HTTPStatus}
 ALL_RIGHTS = Caller(None, ROLE_SCOPES["admin"])
 
 
 class Api:
-    """The web application: routes of all dialects on one engine."""
+    """The web application: the routes of all dialects on one engine. bottle finds the route; answers are made here,
+    in one place, so that every one of them has the same form whoever refused."""
 
-    def __init__(self, engine: Engine, settings: SimpleNamespace, is_alive: Callable[[], str | None] = lambda: None):
-        """is_alive: what is wrong with the process, None = nothing."""
-        self.engine, self.settings, self.clock, self.is_alive = engine, settings, engine.clock, is_alive
+    def __init__(self, engine: Engine, settings: SimpleNamespace, find_problem: Callable[[], str | None] = lambda: None):
+        """find_problem: what is wrong with the process, None = nothing."""
+        self.engine, self.settings, self.clock, self.find_problem = engine, settings, engine.clock, find_problem
         self.app = bottle.Bottle()
-        self.app.default_error_handler = self.bottle_error
-        self.app.add_hook("before_request", self.refuse_address)
         methods: dict[str, set[str]] = {}
         for entry in ROUTES:
             methods.setdefault(entry.path, set()).update(entry.methods)
             for method in entry.methods:
-                self.app.route(entry.path, method, self.handler(entry))
+                self.app.route(entry.path, method, lambda: None, entry=entry)
         for path, known in methods.items():
-            self.app.route(path, "OPTIONS", self.options_handler(known))
+            options = Route(("OPTIONS",), path, None, options_function(known), None)
+            self.app.route(path, "OPTIONS", lambda: None, entry=options)
 
-    def __call__(self, environ: dict[str, Any], start_response: Callable) -> Iterable[bytes]:
-        return self.app(environ, start_response)
+    def __call__(self, environ: dict[str, Any], start_response: Callable) -> list[bytes]:
+        call = Call(environ, self.settings)
+        try:
+            answer = self.serve(call)
+        except Problem as problem:
+            answer = refusal(call, problem)
+        except Exception as error:
+            answer = failure(call, error)
+        status, body, headers = (*answer, {})[:3] if isinstance(answer, tuple) else (200, answer, {})
+        content = body if isinstance(body, bytes) else json_text(body)
+        fields = {"Content-Type": "application/json", "X-Request-ID": call.request_id, "X-Content-Type-Options": "nosniff",
+                  "Cache-Control": "no-store", **headers, **self.cors_headers(environ)}
+        if len(content) >= GZIP_FROM and "gzip" in environ.get("HTTP_ACCEPT_ENCODING", ""):
+            content = gzip.compress(content, 1)
+            fields.update({"Content-Encoding": "gzip", "Vary": "Accept-Encoding, Origin"})
+        fields["Content-Length"] = str(len(content))
+        start_response(STATUS_LINES[status], list(fields.items()))
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [content]
 
-    # --- a request
+    def serve(self, call: Call) -> Any:
+        """What the route answers; Problem where the request fails."""
+        started = self.clock.monotonic()
+        refuse_address(call.environ, self.settings.url_limit)
+        entry, parts = self.find_route(call.environ)
+        call.caller = self.find_caller(call, entry.scope)
+        answer = entry.function(self, call, **parts)
+        if entry.timer:
+            self.engine.metrics.took(entry.timer, self.clock.monotonic() - started)
+        return answer
 
-    def handler(self, entry: Route) -> Callable:
-        """What bottle calls for a route."""
-        def serve(**parts: str) -> bytes:
-            environ = bottle.request.environ
-            started = self.clock.monotonic()
-            try:
-                call = Call(environ, self.settings)
-                call.caller = self.caller_of(call, entry.scope)
-                answer = entry.function(self, call, **parts)
-            except Problem as problem:
-                return self.refusal(environ, problem)
-            except Exception as error:
-                return self.failure(environ, error)
-            if entry.timer:
-                self.engine.metrics.took(entry.timer, self.clock.monotonic() - started)
-            return self.answer(environ, answer)
+    def find_route(self, environ: dict[str, Any]) -> tuple[Route, dict[str, str]]:
+        """The route for an address and method, and the parts of its path. Problem 404 or 405."""
+        try:
+            found, parts = self.app.match(environ)
+        except bottle.HTTPError as error:
+            problem = Problem(HTTP_ERROR_TEXTS[error.status_code])
+            problem.status, problem.errors = error.status_code, [problem.message.partition(": ")[2]]
+            raise problem from None
+        return found.config["entry"], parts
 
-        return serve
-
-    def caller_of(self, call: Call, scope: str | None) -> Caller | None:
+    def find_caller(self, call: Call, scope: str | None) -> Caller | None:
         """Who calls; Unauthenticated or Forbidden where that is nobody or too little. What is presented is always verified."""
         if scope is None:
             return None
@@ -2989,106 +3108,66 @@ class Api:
             raise Forbidden(f"Missing required scope: {scope}")
         return caller
 
-    def refuse_address(self) -> None:
-        """Before routing: an address that bottle would quietly repair is refused."""
-        environ = bottle.request.environ
-        path = environ["bottle.raw_path"] if "bottle.raw_path" in environ else environ["PATH_INFO"]
-        if len(path) + len(environ.get("QUERY_STRING", "")) > self.settings.url_limit:
-            raise bottle.HTTPError(414, "the address is too long")
-        try:
-            path = path.encode("latin-1").decode("utf-8")
-        except UnicodeError:
-            raise bottle.HTTPError(400, "the path is not UTF-8") from None
-        if "//" in path or any(char < " " or char == "\x7f" for char in path):
-            raise bottle.HTTPError(400, "the path contains // or a control character")
-
-    # --- an answer
-
-    def answer(self, environ: dict[str, Any], answer: Any) -> bytes:
-        status, body, headers = (*answer, {})[:3] if isinstance(answer, tuple) else (200, answer, {})
-        content = body if isinstance(body, bytes) else json_text(body)
-        response = bottle.response
-        response.status = status
-        response.content_type = "application/json"
-        self.add_headers(environ, headers)
-        if len(content) >= GZIP_FROM and "gzip" in environ.get("HTTP_ACCEPT_ENCODING", ""):
-            content = gzip.compress(content, 1)
-            response.set_header("Content-Encoding", "gzip")
-            response.add_header("Vary", "Accept-Encoding")
-        return content
-
-    def add_headers(self, environ: dict[str, Any], headers: dict[str, str]) -> None:
-        response = bottle.response
-        response.set_header("X-Request-ID", environ.setdefault("alertlite.request_id", "") or self.remember_id(environ))
-        response.set_header("X-Content-Type-Options", "nosniff")
-        response.set_header("Cache-Control", "no-store")
-        for name, value in headers.items():
-            response.set_header(name, value)
+    def cors_headers(self, environ: dict[str, Any]) -> dict[str, str]:
+        """What lets a page of an allowed origin read the answer; errors too, or it could not show them."""
         origin = environ.get("HTTP_ORIGIN")
-        if origin and self.settings.cors_origins and ("*" in self.settings.cors_origins or origin in self.settings.cors_origins):
-            response.set_header("Access-Control-Allow-Origin", origin)
-            response.add_header("Vary", "Origin")
+        allowed = self.settings.cors_origins
+        if not origin or not ("*" in allowed or origin in allowed):
+            return {}
+        return {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
 
-    @staticmethod
-    def remember_id(environ: dict[str, Any]) -> str:
-        environ["alertlite.request_id"] = request_id(environ)
-        return environ["alertlite.request_id"]
 
-    def refusal(self, environ: dict[str, Any], problem: Problem) -> bytes:
-        """The answer to a request that failed, and its one line in the log."""
-        ident = self.remember_id(environ)
-        body = {"status": "error", "message": problem.message, "code": problem.status, "errors": problem.errors, "requestId": ident}
-        headers = dict(problem.headers)
-        if isinstance(problem, Unauthenticated):
-            headers["WWW-Authenticate"] = 'Basic realm="alertlite"' if presented_basic(environ) else "Key"
-        log(4 if problem.status < 500 else 3, f"{environ['REQUEST_METHOD']} {environ['PATH_INFO'][:100]} from "
-            f"{environ.get('REMOTE_ADDR', '-')}: {problem.status} {problem.message}")
-        return self.answer(environ, (problem.status, body, headers))
+def refuse_address(environ: dict[str, Any], limit: int) -> None:
+    """Before routing: an address that the router would quietly repair is refused."""
+    path = environ["PATH_INFO"]
+    if len(path) + len(environ.get("QUERY_STRING", "")) > limit:
+        raise AddressTooLong(f"the address is longer than {limit} bytes")
+    try:
+        path = path.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        raise Invalid("the path is not UTF-8") from None
+    if "//" in path or not path.isprintable():
+        raise Invalid("the path contains // or a control character")
+    environ["PATH_INFO"] = path
 
-    def failure(self, environ: dict[str, Any], error: Exception) -> bytes:
-        """The answer to a defect of ours. What happened is for the log, not for the client."""
-        trace = error.__traceback__
-        while trace.tb_next:
-            trace = trace.tb_next
-        log(3, f"defect: {type(error).__name__}: {error} at {trace.tb_frame.f_code.co_name}:{trace.tb_lineno}")
-        return self.refusal(environ, Problem("An internal error has occurred; the server's log has the details"))
 
-    def bottle_error(self, error: bottle.HTTPError) -> bytes:
-        """What bottle refuses by itself: no such address, no such method."""
-        problem = Problem(HTTP_ERROR_TEXTS.get(error.status_code) or str(error.body))
-        problem.status = error.status_code
-        if error.status_code in HTTP_ERROR_TEXTS:
-            problem.errors = [problem.message.partition(": ")[2]]
-        environ = bottle.request.environ
-        if error.status_code == 500:
-            log(3, f"defect: {error.exception!r}")
-            problem.message = "An internal error has occurred; the server's log has the details"
-        return self.refusal(environ, problem)
+def refusal(call: Call, problem: Problem) -> Any:
+    """The answer to a request that failed, and its one line in the log."""
+    body = {"status": "error", "message": problem.message, "code": problem.status, "errors": problem.errors, "requestId": call.request_id}
+    headers = dict(problem.headers)
+    if isinstance(problem, Unauthenticated):
+        is_basic = call.environ.get("HTTP_AUTHORIZATION", "").lower().startswith("basic")
+        headers["WWW-Authenticate"] = 'Basic realm="alertlite"' if is_basic else "Key"
+    log(4 if problem.status < 500 else 3, f"{call.environ['REQUEST_METHOD']} {call.environ['PATH_INFO'][:100]} from "
+        f"{call.address or '-'}: {problem.status} {problem.message}")
+    return problem.status, body, headers
 
-    def options_handler(self, methods: set[str]) -> Callable:
-        """OPTIONS needs no key: browsers ask before they may send one (spec/alerta.md 9)."""
-        allowed = sorted(methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set()))
 
-        def serve(**parts: str) -> bytes:
-            environ = bottle.request.environ
-            response = bottle.response
-            self.add_headers(environ, {"Allow": ", ".join(allowed)})
-            response.content_type = "text/html; charset=utf-8"
-            if response.get_header("Access-Control-Allow-Origin"):
-                response.set_header("Access-Control-Allow-Methods", "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT")
-                asked = [name.strip() for name in environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", "").split(",")]
-                response.set_header("Access-Control-Allow-Headers", ", ".join(sorted(
-                    name for name in asked if name.lower() in CORS_HEADERS)))
-            return b""
+def failure(call: Call, error: Exception) -> Any:
+    """The answer to a defect of ours. What happened is for the log, not for the client."""
+    trace = error.__traceback__
+    while trace.tb_next:
+        trace = trace.tb_next
+    log(3, f"defect: {type(error).__name__}: {error} at {trace.tb_frame.f_code.co_name}:{trace.tb_lineno}")
+    return refusal(call, Problem("An internal error has occurred; the server's log has the details"))
 
-        return serve
+
+def options_function(methods: set[str]) -> Callable:
+    """OPTIONS needs no key: browsers ask before they may send one (spec/alerta.md 9)."""
+    allow = ", ".join(sorted(methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())))
+
+    def serve(api: Api, call: Call, **parts: str) -> Any:
+        headers = {"Allow": allow, "Content-Type": "text/html; charset=utf-8"}
+        if api.cors_headers(call.environ):
+            asked = [name.strip() for name in call.environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", "").split(",")]
+            headers["Access-Control-Allow-Methods"] = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
+            headers["Access-Control-Allow-Headers"] = ", ".join(sorted(name for name in asked if name.lower() in CORS_HEADERS))
+        return 200, b"", headers
+
+    return serve
 
 
 CORS_HEADERS = frozenset({"content-type", "authorization", "access-control-allow-origin", "x-request-id", "x-api-key"})
-
-
-def presented_basic(environ: dict[str, Any]) -> bool:
-    return environ.get("HTTP_AUTHORIZATION", "").lower().startswith("basic")
 
 
 class Page(NamedTuple):
@@ -3615,7 +3694,7 @@ def show_rows(call: Call, name: str, rows: list[dict[str, Any]], **more: Any) ->
 def alerta_heartbeats(api: Api, call: Call) -> Any:
     now = api.clock.now()
     with api.engine.store.read() as tables:
-        rows = [show_heartbeat(api, beat, call.base, now) for beat in tables.heartbeats(call.caller.customer)]
+        rows = [show_heartbeat(api, beat, call.base, now) for beat in tables.list_heartbeats(call.caller.customer)]
     return show_rows(call, "heartbeats", choose_rows(call, rows, HEARTBEAT_FILTERS), time=text_from_ms(now))
 
 
@@ -3688,7 +3767,7 @@ def alerta_create_user(api: Api, call: Call) -> Any:
 @route("GET", "/users", "admin:users")
 def alerta_users(api: Api, call: Call) -> Any:
     with api.engine.store.read() as tables:
-        rows = [show_user(user, call.base) for user in tables.users()]
+        rows = [show_user(user, call.base) for user in tables.list_users()]
     return show_rows(call, "users", choose_rows(call, rows, USER_FILTERS), domains=list(api.settings.allowed_email_domains),
                      orgs=[], time=text_from_ms(api.clock.now()))
 
@@ -3874,7 +3953,7 @@ route("POST", "/key/<ident:path>", "admin:keys")(delete_by_post(alerta_delete_ke
 
 def list_keys(api: Api, call: Call, user: str | None) -> Any:
     with api.engine.store.read() as tables:
-        rows = [show_key(api, key, call.base) for key in tables.keys(user)]
+        rows = [show_key(api, key, call.base) for key in tables.list_keys(user)]
     return show_rows(call, "keys", choose_rows(call, rows, KEY_FILTERS), time=text_from_ms(api.clock.now()))
 
 
@@ -4001,7 +4080,7 @@ def alerta_housekeeping(api: Api, call: Call) -> Any:
 
 def health_problem(api: Api) -> str | None:
     """Why the process cannot do its job; None = it can."""
-    return api.is_alive() or (f"writing fails: {api.engine.store.last_error}" if api.engine.store.last_error else None)
+    return api.find_problem() or (f"writing fails: {api.engine.store.last_error}" if api.engine.store.last_error else None)
 
 
 @route("GET", "/healthz", None)
@@ -4090,7 +4169,7 @@ def control_key_create(engine: Engine, request: dict[str, Any]) -> dict[str, Any
 
 def control_key_list(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
     with engine.store.read() as tables:
-        keys = [engine.key_with_uses(key) for key in tables.keys()]
+        keys = [engine.key_with_uses(key) for key in tables.list_keys()]
     now = engine.clock.now()
     return {"keys": [{"id": key.id, "key": key.hint + "…", "user": key.user, "scopes": unpack(key.scopes), "text": key.text,
                       "status": "expired" if key.expires_at <= now else "active", "expires": text_from_ms(key.expires_at),
@@ -4180,8 +4259,8 @@ class JsonErrorTask(waitress.task.ErrorTask):
         error = self.request.error
         ident = new_id()
         log(4, f"refused before routing: {error.code} {error.reason}")
-        body = json_text({"status": "error", "message": f"{error.code} {error.reason}", "code": error.code, "errors": None, "requestId": ident})
         self.status = f"{error.code} {error.reason}"
+        body = json_text({"status": "error", "message": self.status, "code": error.code, "errors": None, "requestId": ident})
         self.response_headers = [("Content-Type", "application/json"), ("X-Request-ID", ident)]
         self.set_close_on_finish()
         self.content_length = len(body)
@@ -4204,6 +4283,7 @@ def make_server(api: Callable, settings: SimpleNamespace, host: str, port: int) 
                 "trusted_proxy_headers": {"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port"}}
                if settings.trusted_proxy else {}))
     server.channel_class = Channel
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)      # a short queue is no news
     return server
 
 
@@ -4355,7 +4435,7 @@ def command_line() -> argparse.ArgumentParser:
     create = actions.add_parser("create", parents=[flags], help="make a key and print it once")
     create.add_argument("--user", default="admin", help="login that the key belongs to (default: admin)")
     create.add_argument("--scope", dest="scopes", action="append", choices=SCOPES, metavar="SCOPE",
-                        help="a right, may be repeated: read, write, admin, write:alerts, … (default: admin, read, write for admin, else read, write)")
+                        help="a right, may be repeated: read, write, admin, write:alerts, … (default: read, write)")
     create.add_argument("--text", help="what the key is for")
     create.add_argument("--customer", help="confine the key to one customer")
     create.add_argument("--expires", dest="expireTime", metavar="TIME", help="2030-01-01T00:00:00.000Z (default: in a year)")

@@ -9,8 +9,8 @@
 --   * due_at: the timer must look at this row then, or a little later; NULL = never. It may be earlier than the real
 --     deadline (the timer then moves it on), never later, so that a repeated report need not move it.
 --   * seq: INTEGER PRIMARY KEY, the order in which rows were stored. Order is read from seq, never from a clock.
---   * Lists and objects are JSON text. A list is written with ",<newline>" between its elements: a newline inside an
---     element is escaped, so that an element is found with instr() without ever matching across two elements.
+--   * Lists and objects are JSON text. A list has a newline before each element. A newline inside an element is escaped,
+--     so that instr(list, newline || element) finds the element, and never a part of one or of two.
 --   * customer '' = belongs to nobody in particular (shown as null).
 --   * Every table is STRICT and every closed vocabulary has a CHECK.
 
@@ -72,9 +72,8 @@ CREATE TABLE alerts (
 CREATE UNIQUE INDEX alerts_identity ON alerts (environment, resource, event, customer) WHERE superseded = 0;
 -- Which alerts of this resource count the reported event as a state of theirs?
 CREATE INDEX alerts_correlating ON alerts (environment, resource, customer) WHERE superseded = 0 AND correlate <> '[]';
--- What is open (acknowledged, …), newest first?
-CREATE INDEX alerts_by_status ON alerts (status, last_received_at);
--- The same in one environment.
+-- What is open (acknowledged, …) in this environment, newest first? The answer for several environments or statuses is
+-- merged from as many ranges of it, which alert_counts names.
 CREATE INDEX alerts_by_environment ON alerts (environment, status, last_received_at);
 -- Which alert did this report end in? (A first report has the alert's own id, which the key finds.)
 CREATE INDEX alerts_by_last_receive_id ON alerts (last_receive_id) WHERE last_receive_id <> id;
@@ -342,11 +341,11 @@ CREATE TABLE check_receivers (
     PRIMARY KEY (check_seq, receiver)
 ) STRICT, WITHOUT ROWID;
 
--- Something that happened and that people may want to hear of, whatever caused it. Identity: id. Written in the
--- transaction that made it happen; kept for its retention.
+-- Something that happened and that people may want to hear of, whatever caused it. Identity: seq; nobody asks for an
+-- event by its id. Written in the transaction that made it happen; kept for its retention.
 CREATE TABLE events (
     seq         INTEGER PRIMARY KEY,
-    id          TEXT    NOT NULL UNIQUE,
+    id          TEXT    NOT NULL,
     type        TEXT    NOT NULL,
     customer    TEXT    NOT NULL,
     happened_at INTEGER NOT NULL,

@@ -1,0 +1,252 @@
+"""Speed and size of alertlite, as ratios to the yardstick measured beside it in the same run.
+
+    python bench/bench.py                 writing, reading, memory, start; about five minutes
+    python bench/bench.py writing         one part
+    BENCH_ROWS=1000,100000                how many alerts the reading part stores (default 1000,100000,1000000)
+    BENCH_ROUNDS=5 BENCH_SECONDS=2        rounds of the writing part, and seconds of each measurement
+"""
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import pathlib
+import random
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from typing import Any
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent), str(HERE)]
+
+from load import alert_body, request_bytes, run_load  # noqa: E402
+
+import alertlite  # noqa: E402
+
+KEY = "bench-key-0123456789-0123456789-"
+ROUNDS, SECONDS = int(os.environ.get("BENCH_ROUNDS", "5")), float(os.environ.get("BENCH_SECONDS", "2"))
+GOALS = {                                            # measurement -> (goal, whether it is a least or a most)
+    "duplicates, 32 connections / echo": (0.55, "least"), "new alerts, 32 connections / echo": (0.45, "least"),
+    "duplicates, 1 connection / echo": (0.38, "least"), "new alerts, 1 connection / echo": (0.38, "least"),
+    "PSS after start, MB": (35, "most"), "PSS with 100,000 alerts and load, MB": (60, "most"), "first answer, s": (0.5, "most"),
+    "idle CPU over 5 s, s": (0.02, "most"), "idle bytes written over 5 s": (0, "most"),
+}
+failures: list[str] = []
+
+
+def report(name: str, value: float, goal: tuple[float, str] | None = None) -> None:
+    """One line of the result, compared with its goal."""
+    goal = goal or GOALS.get(name)
+    verdict = ""
+    if goal:
+        met = value >= goal[0] if goal[1] == "least" else value <= goal[0]
+        verdict = f"   goal: at {goal[1]} {goal[0]:g}   {'met' if met else 'MISSED'}"
+        if not met:
+            failures.append(name)
+    print(f"  {name:58} {value:9.3f}{verdict}", flush=True)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def running(command: list[str], port: int, **env: str) -> Iterator[subprocess.Popen]:
+    """A server process that accepts connections; ended afterwards."""
+    process = subprocess.Popen(command, env={**os.environ, **env}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                break
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"{command} does not serve")
+            time.sleep(0.005)
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+
+def alertlite_server(db: pathlib.Path, port: int) -> Any:
+    return running([sys.executable, str(HERE.parent / "alertlite.py"), "serve", "--listen", f"127.0.0.1:{port}", "--db", str(db)],
+                   port, ALERTLITE_ADMIN_KEY=KEY)
+
+
+def echo_server(port: int) -> Any:
+    return running([sys.executable, str(HERE / "echo.py"), str(port)], port)
+
+
+def get(port: int, path: str) -> tuple[int, float]:
+    """(status, seconds) of one GET."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    started = time.perf_counter()
+    connection.request("GET", path, headers={"Authorization": f"Key {KEY}"})
+    response = connection.getresponse()
+    response.read()
+    took = time.perf_counter() - started
+    connection.close()
+    return response.status, took
+
+
+def pss(pid: int) -> float:
+    """Proportional set size in MB."""
+    for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) / 1024
+    raise AssertionError("no Pss")
+
+
+def measure_writing(folder: pathlib.Path) -> None:
+    print(f"writing: durable POST /alert of 1 kB, medians of {ROUNDS} rounds of {SECONDS:g} s")
+    echo_port, port = free_port(), free_port()
+    duplicate = request_bytes("POST", "/alert", alert_body("web01"), KEY)
+    head, tail = request_bytes("POST", "/alert", alert_body("host-000000000000"), KEY).split(b"host-000000000000")
+    kinds = {
+        "echo": (echo_port, lambda number: duplicate, 200),
+        "duplicates": (port, lambda number: duplicate, 201),
+        "new alerts": (port, lambda number: b"%bhost-%012d%b" % (head, time.perf_counter_ns() % 10**12, tail), 201),
+    }
+    with echo_server(echo_port), alertlite_server(folder / "writing.db", port):
+        for connections in (32, 1):
+            results: dict[str, list[dict[str, float]]] = {kind: [] for kind in kinds}
+            for _ in range(ROUNDS):
+                for kind, (target, make_request, wanted) in kinds.items():
+                    results[kind].append(run_load(target, connections, SECONDS, make_request, wanted))
+            plural = "s" if connections > 1 else ""
+            for kind, rounds in results.items():
+                rate = statistics.median(one["per_second"] for one in rounds)
+                p99 = statistics.median(one["p99"] for one in rounds)
+                print(f"  {kind + f', {connections} connection{plural}':58} {rate:9.0f}/s   p99 {p99:.1f} ms")
+            for kind in ("duplicates", "new alerts"):
+                ratio = statistics.median(ours["per_second"] / echo["per_second"] for ours, echo in zip(results[kind], results["echo"]))
+                report(f"{kind}, {connections} connection{plural} / echo", ratio)
+
+
+def build_database(path: pathlib.Path, rows: int) -> None:
+    """A file of so many alerts: 20 services, 3 environments, 30 days, one in twenty open, or at least fifty."""
+    settings = alertlite.load_settings({"db": str(path), "delete_expired_after": "0", "delete_info_after": "0", "alert_timeout": "0"}, {})
+    store = alertlite.Store(str(path))
+    engine = alertlite.Engine(store, alertlite.Clock(), settings)
+    engine.create_admin(KEY)
+    random.seed(1)
+    now = engine.clock.now()
+    span = 30 * 86_400_000
+
+    def insert(tables: alertlite.Tables, numbers: range) -> None:
+        for number in numbers:
+            at = now - span + span * number // rows
+            report = alertlite.AlertReport(
+                alertlite.new_id(), f"host-{number:07d}", "DiskFull", random.choice(["Production", "Production", "Staging", "Lab"]),
+                random.choice(["critical", "major", "minor", "warning"]), "open", [], [f"service-{random.randrange(20):02d}"], "OS", "97%",
+                "The disk is nearly full. " * 8, ["rack=4"], {"mount": "/var"}, "bench", "diskAlert", at, 0, None, "")
+            alert = alertlite.new_alert(report, at)
+            if random.random() >= max(0.05, 100 / rows):
+                alert = alert._replace(status="closed")
+            alert = tables.insert_alert(alert)
+            tables.insert_history(alertlite.HistoryEntry(None, alert.seq, alert.id, alert.event, alert.severity, alert.status, alert.value,
+                                                         alert.text, "new", at, None, 0), 100)
+
+    for start in range(0, rows, 5000):
+        store.write(lambda tables, numbers=range(start, min(start + 5000, rows)): insert(tables, numbers))
+    store.close()
+
+
+QUESTIONS = {
+    "open, newest 50": "/alerts?status=open",
+    "open and acknowledged": "/alerts?status=open&status=ack",
+    "environment + service": "/alerts?environment=Production&service=service-07",
+    "environment + service, open": "/alerts?environment=Production&service=service-07&status=open",
+    "counts": "/alerts/count",
+    "counts of open": "/alerts/count?status=open",
+    "environments": "/environments",
+    "services": "/services",
+}
+
+
+def measure_reading(folder: pathlib.Path) -> None:
+    sizes = [int(text) for text in os.environ.get("BENCH_ROWS", "1000,100000,1000000").split(",")]
+    print("reading: milliseconds of a GET (median of 60, taken in turn), and its cost relative to the smallest store")
+    with contextlib.ExitStack() as stack:
+        ports = {}
+        for size in sizes:
+            build_database(folder / f"reading-{size}.db", size)
+            ports[size] = free_port()
+            env = {"ALERTLITE_DELETE_EXPIRED_AFTER": "0", "ALERTLITE_DELETE_INFO_AFTER": "0"}
+            command = [sys.executable, str(HERE.parent / "alertlite.py"), "serve", "--listen", f"127.0.0.1:{ports[size]}", "--db",
+                       str(folder / f"reading-{size}.db")]
+            stack.enter_context(running(command, ports[size], ALERTLITE_ADMIN_KEY=KEY, **env))
+        for name, path in QUESTIONS.items():
+            times: dict[int, list[float]] = {size: [] for size in sizes}
+            for _ in range(60):
+                for size in sizes:
+                    status, took = get(ports[size], path)
+                    assert status == 200, (status, path)
+                    times[size].append(1000 * took)
+            medians = {size: statistics.median(taken) for size, taken in times.items()}
+            print("  " + name.ljust(30) + "  ".join(f"{size}: {median:.2f} ms" for size, median in medians.items()))
+            for size in sizes[1:]:
+                report(f"{name}, {size:,} alerts / {sizes[0]:,}", medians[size] / medians[sizes[0]], (2 if size <= 100_000 else 3, "most"))
+
+
+def measure_process(folder: pathlib.Path) -> None:
+    print("process: memory, start, idleness")
+    port = free_port()
+    command = [sys.executable, str(HERE.parent / "alertlite.py"), "serve", "--listen", f"127.0.0.1:{port}", "--db", str(folder / "start.db")]
+    took = []
+    for _ in range(5):
+        started = time.perf_counter()
+        with running(command, port, ALERTLITE_ADMIN_KEY=KEY):
+            get(port, "/healthz")
+            took.append(time.perf_counter() - started)
+    report("first answer, s", statistics.median(took))
+    with alertlite_server(folder / "start.db", port) as process:
+        get(port, "/alerts")
+        report("PSS after start, MB", pss(process.pid))
+        time.sleep(1)
+        before, written = cpu_seconds(process.pid), bytes_written(process.pid)
+        time.sleep(5)
+        report("idle CPU over 5 s, s", cpu_seconds(process.pid) - before)
+        report("idle bytes written over 5 s", bytes_written(process.pid) - written)
+    large = folder / "large.db"
+    build_database(large, 100_000)
+    with alertlite_server(large, port) as process:
+        duplicate = request_bytes("POST", "/alert", alert_body("web01"), KEY)
+        run_load(port, 32, SECONDS, lambda number: duplicate, 201)
+        reading = [request_bytes("GET", path, b"", KEY) for path in QUESTIONS.values()]
+        run_load(port, 32, SECONDS, lambda number: reading[number % len(reading)], 200)
+        run_load(port, 32, SECONDS, lambda number: request_bytes("POST", "/alert", alert_body(f"new-{number}"), KEY), 201)
+        report("PSS with 100,000 alerts and load, MB", pss(process.pid))
+
+
+def cpu_seconds(pid: int) -> float:
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def bytes_written(pid: int) -> float:
+    return float(dict(line.split(": ") for line in pathlib.Path(f"/proc/{pid}/io").read_text().splitlines())["write_bytes"])
+
+
+PARTS = {"writing": measure_writing, "reading": measure_reading, "process": measure_process}
+
+
+def main() -> int:
+    chosen = sys.argv[1:] or list(PARTS)
+    with tempfile.TemporaryDirectory(prefix="alertlite-bench-", dir=os.environ.get("BENCH_FOLDER")) as folder:
+        for part in chosen:
+            PARTS[part](pathlib.Path(folder))
+    print(f"{len(failures)} goals missed: {', '.join(failures)}" if failures else "all goals met")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,25 @@
+"""The yardstick: a bare bottle + waitress server that parses and echoes the same body, with alertlite's server settings."""
+import json
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+import bottle  # noqa: E402
+
+import alertlite  # noqa: E402
+
+app = bottle.Bottle()
+
+
+@app.route("/alert", "POST")
+def echo() -> bytes:
+    value = json.loads(bottle.request.environ["wsgi.input"].read())
+    bottle.response.content_type = "application/json"
+    return json.dumps(value).encode()
+
+
+if __name__ == "__main__":
+    settings = alertlite.load_settings({}, {})
+    server = alertlite.make_server(app, settings, "127.0.0.1", int(sys.argv[1]))
+    server.run()

@@ -1,0 +1,397 @@
+"""Who may do what: every route with every scope, every way to present a key, and keys confined to one customer."""
+from __future__ import annotations
+
+import base64
+import json
+import re
+from typing import Any
+
+import alertlite
+import pytest
+from conftest import ADMIN_KEY, App
+
+# What each route needs (contract 1.4). None is open to everybody, "any" to every caller that is somebody.
+SCOPE_OF = {
+    ("GET", "/"): None, ("GET", "/_"): None, ("GET", "/config"): None, ("GET", "/management/gtg"): None, ("GET", "/healthz"): None,
+    ("POST", "/alert"): "write:alerts", ("GET", "/alert/<ident>"): "read:alerts", ("DELETE", "/alert/<ident>"): "delete:alerts",
+    ("POST", "/alert/<ident>"): "delete:alerts", ("PUT", "/alert/<ident>/status"): "write:alerts", ("POST", "/alert/<ident>/status"): "write:alerts",
+    ("PUT", "/alert/<ident>/action"): "write:alerts", ("PUT", "/alert/<ident>/tag"): "write:alerts", ("POST", "/alert/<ident>/tag"): "write:alerts",
+    ("PUT", "/alert/<ident>/untag"): "write:alerts", ("POST", "/alert/<ident>/untag"): "write:alerts", ("PUT", "/alert/<ident>/attributes"): "write:alerts",
+    ("PUT", "/alert/<ident>/note"): "write:alerts", ("GET", "/alert/<ident>/notes"): "read:alerts", ("PUT", "/alert/<ident>/note/<note_id>"): "write:alerts",
+    ("DELETE", "/alert/<ident>/note/<note_id>"): "write:alerts", ("GET", "/alerts"): "read:alerts", ("GET", "/alerts/count"): "read:alerts",
+    ("GET", "/alerts/history"): "read:alerts", ("GET", "/alerts/top10"): "read:alerts", ("GET", "/alerts/top10/count"): "read:alerts",
+    ("GET", "/alerts/top10/flapping"): "read:alerts", ("GET", "/alerts/top10/standing"): "read:alerts", ("GET", "/alerts/topn/count"): "read:alerts",
+    ("GET", "/alerts/topn/flapping"): "read:alerts", ("GET", "/alerts/topn/standing"): "read:alerts", ("GET", "/environments"): "read:alerts",
+    ("GET", "/services"): "read:alerts", ("GET", "/alerts/groups"): "read:alerts", ("GET", "/alerts/tags"): "read:alerts",
+    ("POST", "/heartbeat"): "write:heartbeats", ("GET", "/heartbeat/<ident>"): "read:heartbeats", ("DELETE", "/heartbeat/<ident>"): "write:heartbeats",
+    ("POST", "/heartbeat/<ident>"): "write:heartbeats", ("GET", "/heartbeats"): "read:heartbeats",
+    ("POST", "/user"): "admin:users", ("GET", "/users"): "admin:users", ("GET", "/user/<ident>"): "admin:users", ("PUT", "/user/<ident>"): "admin:users",
+    ("DELETE", "/user/<ident>"): "admin:users", ("POST", "/user/<ident>"): "admin:users", ("PUT", "/user/<ident>/attributes"): "admin:users",
+    ("GET", "/user/<ident>/groups"): "admin:users", ("GET", "/user/me"): "any", ("PUT", "/user/me"): "any", ("GET", "/user/me/attributes"): "any",
+    ("PUT", "/user/me/attributes"): "any", ("POST", "/key"): "write:keys", ("GET", "/key/<ident:path>"): "read:keys", ("PUT", "/key/<ident:path>"): "write:keys",
+    ("DELETE", "/key/<ident:path>"): "admin:keys", ("POST", "/key/<ident:path>"): "admin:keys", ("GET", "/keys"): "read:keys", ("GET", "/keys/<user>"): "read:keys",
+    ("GET", "/management/manifest"): "read:management", ("GET", "/management/status"): "read:management", ("GET", "/management/metrics"): "read:management",
+    ("GET", "/management/housekeeping"): "admin:management", ("POST", "/management/housekeeping"): "admin:management",
+}
+NEEDING = sorted((scope, method, path) for (method, path), scope in SCOPE_OF.items() if scope not in (None, "any"))
+# The scopes that exist (contract 5.2).
+SCOPES = """read write admin read:alerts write:alerts admin:alerts read:blackouts write:blackouts admin:blackouts read:heartbeats write:heartbeats
+    admin:heartbeats read:keys write:keys admin:keys delete:alerts write:users admin:users read:groups admin:groups read:perms admin:perms read:customers
+    admin:customers write:webhooks read:oembed read:management admin:management read:userinfo""".split()
+# A body that every route with this ending takes; no role or scope beyond the caller's.
+BODIES = {"/alert": {"resource": "web01", "event": "Scoped"}, "/heartbeat": {"origin": "scoped"}, "/user": {"name": "N", "login": "scoped", "roles": ["none"]},
+          "/key": {"user": "tester", "scopes": ["write:keys"]}, "/status": {"status": "ack"}, "/action": {"action": "ack"}, "/tag": {"tags": ["a"]},
+          "/untag": {"tags": ["a"]}, "/attributes": {"attributes": {"a": 1}}, "/note": {"text": "x"}, "/housekeeping": {}, "/me": {"text": "x"}}
+
+
+def grants(held: str, wanted: str) -> bool:
+    """Contract 5.3, written down a second time: the scope itself, its bare verb, or a stronger verb of the same noun or bare."""
+    verb, noun = wanted.split(":")
+    stronger = {"read": ["read", "write", "admin"], "write": ["write", "admin"], "delete": ["delete", "write", "admin"], "admin": ["admin"]}[verb]
+    return held in stronger or held in [f"{better}:{noun}" for better in stronger]
+
+
+class World(App):
+    """One of everything, and a key of each scope alone."""
+
+    def __init__(self, path: Any):
+        super().__init__(path)
+        self.call("POST", "/user", {"id": "user-of-the-tests", "name": "Tester", "login": "tester"})
+        self.keys = {scope: self.make_key(scope) for scope in SCOPES}
+        self.stock()
+
+    def stock(self) -> None:
+        """Makes what the routes are about, where a test has deleted it."""
+        self.call("POST", "/alert", {"id": "alert-of-the-tests", "resource": "web00", "event": "Stocked", "severity": "major"})
+        self.call("POST", "/heartbeat", {"id": "heartbeat-of-the-tests", "origin": "stocked"})
+        self.call("POST", "/user", {"id": "user-to-delete", "name": "N", "login": "stocked"})
+        self.call("POST", "/key", {"id": "key-of-the-tests", "user": "tester", "scopes": ["read"]})
+        notes = self.get("/alert/alert-of-the-tests/notes")["notes"]
+        note = notes[0]["id"] if notes else self.call("PUT", "/alert/alert-of-the-tests/note", {"text": "x"}).json["id"]
+        self.parts = {"alert": "alert-of-the-tests", "heartbeat": "heartbeat-of-the-tests", "user": "user-to-delete", "key": "key-of-the-tests", "keys": "tester",
+                      "note": note}
+
+    def request(self, method: str, path: str, **more: Any) -> Any:
+        """A request of a route that is right but for who sends it."""
+        words = path.split("/")
+        address = "/".join(self.parts[words[place - 1]] if word.startswith("<") else word for place, word in enumerate(words))
+        last = re.sub("/<[^>]*>$", "", path)
+        body = None if method in ("GET", "DELETE") else {"text": "x"} if method == "PUT" and last != path else {"_method": "delete"} if last != path \
+            else BODIES["/" + path.split("/")[-1]]
+        return self.call(method, address, body, **more)
+
+    def stored(self) -> dict[str, list[tuple]]:
+        """Every row of every table."""
+        with self.store.read() as tables:
+            names = tables.rows("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'")
+            return {name: tables.rows(f"SELECT * FROM {name}") for name, in names}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    world = World(tmp_path_factory.mktemp("scopes") / "alertlite.db")
+    yield world
+    world.close()
+
+
+# --- scopes
+
+def test_every_route_has_the_scope_that_the_contract_gives_it() -> None:
+    found = {(method, entry.path): entry.scope for entry in alertlite.ROUTES for method in entry.methods}
+    assert {place: (found.get(place, "no route"), SCOPE_OF.get(place, "not in the table")) for place in found.keys() | SCOPE_OF.keys()
+            if found.get(place, "no route") != SCOPE_OF.get(place, "not in the table")} == {}
+
+
+def test_only_these_routes_are_open(world: World) -> None:
+    found = {(method, path) for method, path in SCOPE_OF if world.request(method, path, key=None).status != 401}
+    assert found == {("GET", "/"), ("GET", "/_"), ("GET", "/config"), ("GET", "/management/gtg"), ("GET", "/healthz")}
+
+
+def test_the_scopes_that_exist_are_those_of_the_contract() -> None:
+    assert sorted(alertlite.SCOPES) == sorted(SCOPES) and len(SCOPES) == 29
+
+
+@pytest.mark.parametrize(("scope", "method", "path"), NEEDING)
+def test_a_route_serves_exactly_those_whose_scope_grants_it(world: World, scope: str, method: str, path: str) -> None:
+    world.stock()
+    before = world.stored()
+    for key in (None, "unknown-key-0123456789abcdef", ""):
+        answer = world.request(method, path, key=key)
+        assert (answer.status, "WWW-Authenticate" in answer.headers) == (401, True), key
+    refusing = [held for held in SCOPES if not grants(held, scope)]
+    assert refusing
+    for held in refusing:
+        answer = world.request(method, path, key=world.keys[held])
+        assert (answer.status, answer.json["message"]) == (403, f"Missing required scope: {scope}"), held
+    assert world.stored() == before
+    for held in [scope, *(held for held in SCOPES if grants(held, scope) and held != scope)]:
+        answer = world.request(method, path, key=world.keys[held])
+        assert answer.status not in (401, 403) and answer.status < 500, (held, answer)
+
+
+@pytest.mark.parametrize(("method", "path"), [place for place, scope in SCOPE_OF.items() if scope == "any"])
+def test_a_route_for_anybody_still_needs_somebody(world: World, method: str, path: str) -> None:
+    before = world.stored()
+    assert world.request(method, path, key=None).status == world.request(method, path, key="unknown").status == 401
+    assert world.stored() == before
+
+
+def test_a_key_may_not_make_a_key_of_more_than_its_own_rights(world: World) -> None:
+    before = world.stored()
+    for scope in ("admin", "read", "write", "admin:keys", "write:alerts", "read:alerts"):
+        for method, path in (("POST", "/key"), ("PUT", "/key/key-of-the-tests")):
+            answer = world.call(method, path, {"scopes": ["write:keys", scope], "user": "tester"}, key=world.keys["write:keys"])
+            assert answer.status == 403, (scope, answer)
+    assert world.call("POST", "/key", {"type": "read-write"}, key=world.keys["write:keys"]).status == 403
+    assert world.stored() == before
+    made = world.call("POST", "/key", {"user": "admin", "scopes": ["read:keys"]}, key=world.keys["write:keys"]).json["data"]
+    assert (made["user"], made["scopes"]) == ("tester", ["read:keys"])      # nobody but an administrator names another user
+
+
+@pytest.mark.parametrize("body", [{"roles": ["admin"]}, {"roles": ["user"]}, {"role": "admin"}, {"roles": ["none", "guest"]}])
+def test_a_user_may_not_be_given_roles_beyond_the_giver_s_rights(world: World, body: dict) -> None:
+    before = world.stored()
+    assert world.call("POST", "/user", {"name": "N", "login": "risen", "roles": ["admin"], **body}, key=world.keys["admin:users"]).status == 403
+    assert world.call("PUT", "/user/user-to-delete", body, key=world.keys["admin:users"]).status == 403
+    assert world.stored() == before
+
+
+@pytest.mark.parametrize("held", ["read", "read:alerts", "write:webhooks"])
+def test_a_weak_key_cannot_become_the_user_it_belongs_to(app: App, held: str) -> None:
+    key = app.make_key(held, user="admin")
+    answer = app.call("PUT", "/user/me", {"password": "chosen by the key's holder", "email": "holder@evil.test"}, key=key)
+    assert answer.status == 404, answer              # contract 1.10: behind a key there is no user
+    for login in ("admin", "holder@evil.test"):
+        assert app.call("GET", "/keys", key=None, headers=basic(f"{login}:chosen by the key's holder")).status == 401
+
+
+def test_keys_of_others_are_neither_seen_nor_changed(world: World) -> None:
+    world.call("POST", "/key", {"id": "key-of-the-admin", "user": "admin", "scopes": ["read"]})
+    before = world.stored()
+    reader, writer = world.make_key("read", user="mallory"), world.make_key("write", user="mallory")
+    assert world.call("GET", "/key/key-of-the-admin", key=reader).status == 404
+    assert world.call("GET", "/keys/admin", key=reader).status in (403, 404)
+    assert {key["user"] for key in world.get("/keys", key=reader)["keys"]} == {"mallory"}
+    assert world.call("PUT", "/key/key-of-the-admin", {"text": "mine"}, key=writer).status == 404
+    assert world.call("DELETE", "/key/key-of-the-admin", key=writer).status == 403
+    assert [row for row in world.stored()["api_keys"] if "mallory" not in row] == before["api_keys"]
+
+
+# --- how a key is presented (contract 5.1)
+
+def basic(text: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(text.encode()).decode()}
+
+
+FORMS = [lambda key: ({"Authorization": f"Key {key}"}, ""), lambda key: ({"Authorization": f"Token {key}"}, ""), lambda key: ({"Authorization": f"Bearer {key}"}, ""),
+         lambda key: ({"X-API-Key": key}, ""), lambda key: ({}, f"?api-key={key}")]
+
+
+@pytest.mark.parametrize("form", FORMS, ids=["key", "token", "bearer", "header", "parameter"])
+def test_every_form_of_a_key_is_accepted_and_checked(app: App, form: Any) -> None:
+    def ask(key: str, method: str = "GET", path: str = "/alerts", body: Any = None) -> int:
+        headers, query = form(key)
+        return app.call(method, path + query, body, key=None, headers=headers).status
+
+    report = {"resource": "web01", "event": "Presented"}
+    reader = app.make_key("read")
+    assert ask(ADMIN_KEY) == ask(reader) == 200
+    assert ask(ADMIN_KEY, "POST", "/alert", report) == 201
+    assert ask(reader, "POST", "/alert", report) == 403
+    for wrong in ("wrong", ADMIN_KEY[:-1], ADMIN_KEY + "x", ADMIN_KEY.upper(), "\xe9" * 20 if "parameter" not in str(form) else "x"):
+        assert ask(wrong) == ask(wrong, "POST", "/alert", report) == 401
+    used = {key["id"]: key for key in app.get("/keys")["keys"]}
+    assert any(key["count"] == 2 and key["lastUsedTime"] for key in used.values())     # also where it was refused
+
+
+@pytest.mark.parametrize(("headers", "query", "reason"), [
+    ({"Authorization": "Key wrong", "X-API-Key": ADMIN_KEY}, "", "the Authorization header is the first to be looked at"),
+    ({"X-API-Key": "wrong"}, f"?api-key={ADMIN_KEY}", "then the X-API-Key header"),
+    ({"Authorization": "Key wrong"}, f"?api-key={ADMIN_KEY}", "then the parameter"),
+    ({"Authorization": "Key"}, "", "no key"), ({"Authorization": "Key "}, f"?api-key={ADMIN_KEY}", "an empty key"), ({"X-API-Key": ""}, "", "an empty header"),
+    ({}, "?api-key=", "an empty parameter"), ({"Authorization": ADMIN_KEY}, "", "no kind"), ({"Authorization": f"Hawk id={ADMIN_KEY}"}, "", "another kind"),
+])
+def test_a_wrong_key_is_not_made_good_by_another(app: App, headers: dict, query: str, reason: str) -> None:
+    assert app.call("GET", "/alerts" + query, key=None, headers=headers).status == 401, reason
+
+
+def test_a_key_in_its_own_header_comes_before_a_password_that_a_proxy_added(app: App) -> None:
+    assert app.call("GET", "/alerts", key=None, headers={**basic("proxy:password"), "X-API-Key": ADMIN_KEY}).status == 200
+
+
+def test_a_password_signs_in_its_user_and_nobody_else(app: App) -> None:
+    body = {"name": "Ann", "login": "ann", "email": "ann@edge.test", "password": "pass:word ü", "roles": ["user"]}
+    user = app.call("POST", "/user", body).json["user"]
+    assert "password" not in json.dumps(user)
+    assert app.call("GET", "/alerts", key=None, headers=basic("ann:pass:word ü")).status == 200
+    assert app.get("/user/me", key=None, headers=basic("ann@edge.test:pass:word ü"))["user"]["login"] == "ann"
+    assert app.call("GET", "/users", key=None, headers=basic("ann:pass:word ü")).json["message"] == "Missing required scope: admin:users"
+    alert = app.call("POST", "/alert", {"resource": "a", "event": "b"}, key=None, headers=basic("ann:pass:word ü")).json["alert"]
+    assert alert["history"][0]["user"] == "ann"
+    for wrong in ("ann:wrong", "ann:", "nobody:pass:word ü"):
+        answer = app.call("GET", "/alerts", key=None, headers=basic(wrong))
+        assert (answer.status, answer.headers["WWW-Authenticate"].startswith("Basic realm=")) == (401, True), wrong
+    for broken in ("Basic", "Basic !!!", "Basic YW5u", "Basic /w=="):
+        assert app.call("GET", "/alerts", key=None, headers={"Authorization": broken}).status == 400, broken
+    app.call("PUT", f"/user/{user['id']}", {"status": "inactive"})
+    assert app.call("GET", "/alerts", key=None, headers=basic("ann:pass:word ü")).status == 401
+
+
+def test_a_key_ends_with_its_time_its_user_or_by_itself(app: App) -> None:
+    user = app.call("POST", "/user", {"name": "Ann", "login": "ann"}).json["id"]
+    body = {"user": "ann", "scopes": ["read"]}
+    expiring = app.call("POST", "/key", {**body, "expireTime": "2030-01-01T00:01:00.000Z"}).json["key"]
+    kept, revoked = (app.call("POST", "/key", body).json for _ in range(2))
+    assert [app.call("GET", "/alerts", key=key).status for key in (expiring, kept["key"], revoked["key"])] == [200, 200, 200]
+    app.clock.advance(60)
+    assert app.call("GET", "/alerts", key=expiring).status == 401
+    app.call("DELETE", f"/key/{revoked['data']['id']}")
+    assert app.call("GET", "/alerts", key=revoked["key"]).status == 401
+    app.call("PUT", f"/user/{user}", {"status": "inactive"})
+    assert app.call("GET", "/alerts", key=kept["key"]).status == 401
+    app.call("PUT", f"/user/{user}", {"status": "active"})
+    assert app.call("GET", "/alerts", key=kept["key"]).status == 200
+    app.call("DELETE", f"/user/{user}")
+    assert app.call("GET", "/alerts", key=kept["key"]).status == 401
+
+
+# --- without authentication
+
+def test_everybody_may_do_everything_while_authentication_is_off(tmp_path: Any) -> None:
+    class Open(World):
+        def __init__(self, path: Any):
+            App.__init__(self, path, auth="off")
+            self.call("POST", "/user", {"id": "user-of-the-tests", "name": "Tester", "login": "tester"}, key=None)
+
+    world = Open(tmp_path / "alertlite.db")
+    try:
+        for method, path in SCOPE_OF:
+            world.stock()
+            answer = world.request(method, path, key=None)
+            assert answer.status not in (401, 403) and answer.status < 500, (method, path, answer)
+        assert world.call("POST", "/key", {"user": "anybody", "scopes": ["admin"]}, key=None).status == 201
+    finally:
+        world.close()
+
+
+@pytest.mark.parametrize("form", FORMS, ids=["key", "token", "bearer", "header", "parameter"])
+def test_a_presented_key_is_checked_while_authentication_is_off(make_app: Any, form: Any) -> None:
+    app = make_app(auth="off")
+    reader = app.make_key("read")
+    for key, expected in (("wrong", (401, 401)), (reader, (200, 403)), (ADMIN_KEY, (200, 201))):
+        headers, query = form(key)
+        asked = app.call("GET", "/alerts" + query, key=None, headers=headers).status
+        assert (asked, app.call("POST", "/alert" + query, {"resource": "a", "event": "b"}, key=None, headers=headers).status) == expected
+    assert app.call("GET", "/alerts", key=None, headers=basic("nobody:nothing")).status == 401
+
+
+# --- customers (contract 5.5)
+
+OURS, THEIRS, NOBODYS = "alert-of-acme-1", "alert-of-other-1", "alert-of-nobody-1"
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Three alerts and heartbeats: of acme, of another customer, of none; app.key is confined to acme."""
+    app = App(tmp_path_factory.mktemp("customers") / "alertlite.db")
+    for ident, customer in ((OURS, "acme"), (THEIRS, "other"), (NOBODYS, None)):
+        place = ident.split("-")[2]
+        app.post_alert(id=ident, resource=f"host-{place}", environment=f"env-{place}", service=[f"svc-{place}"], group=f"group-{place}", tags=[f"tag-{place}"],
+                       customer=customer, event=f"Event-{place}")
+        app.post_alert(id=ident + "-x", resource=f"host-{place}", environment=f"env-{place}", service=[f"svc-{place}"], customer=customer, event=f"Event-{place}",
+                       severity="critical")
+        app.call("PUT", f"/alert/{ident}/note", {"text": f"note-{place}"})
+        app.call("POST", "/heartbeat", {"id": ident.replace("alert", "heartbeat"), "origin": f"host-{place}", "customer": customer})
+    app.key = app.make_key("read", "write", customer="acme")
+    yield app
+    app.close()
+
+
+QUESTIONS = ["/alerts", "/alerts?show-history=1", "/alerts/count", "/alerts/history", "/alerts/top10", "/alerts/top10/count", "/alerts/top10/flapping",
+             "/alerts/top10/standing", "/alerts/topn/count", "/environments", "/services", "/alerts/groups", "/alerts/tags", "/heartbeats"]
+NARROWED = ["", "customer=acme", "customer=other", "customer=acme&customer=other", "customer!=acme", "customer=~o", "customer=", "status=open", "severity!=x", "sort-by=customer",
+            "q=customer:other", "q=resource:host", "q=NOT%20customer:acme", "environment=env-other", "service=svc-other", "resource=~host", "id=alert-of", "group-by=customer"]
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_a_confined_key_is_told_of_its_customer_only(shared: App, question: str) -> None:
+    told_something = 0
+    for query in NARROWED:
+        if "heartbeats" in question and not query.startswith(("customer", "status")):
+            continue
+        answer = shared.call("GET", question + ("&" if "?" in question else "?") + query, key=shared.key)
+        assert answer.status == 200, (query, answer)
+        for word in (b"-other", b"-nobody"):
+            assert word not in answer.body, (query, answer)
+        told_something += b"-acme" in answer.body
+    assert told_something > 0 or question == "/alerts/count"
+
+
+@pytest.mark.parametrize(("query", "total"), [("", 1), ("customer=acme", 1), ("customer=other", 0), ("customer=", 0), ("customer!=acme", 0), ("customer=acme&customer=other", 1),
+                                              ("service=svc-other", 0), ("service=svc-acme", 1), ("q=host", 0), ("q=resource:host", 1), ("environment=env-nobody", 0)])
+def test_a_confined_key_counts_its_customer_only(shared: App, query: str, total: int) -> None:
+    assert shared.get(f"/alerts/count?{query}", key=shared.key)["total"] == total
+    assert shared.get(f"/alerts?{query}", key=shared.key)["total"] == total
+    assert sum(shared.get(f"/alerts/count?{query}", key=shared.key)["severityCounts"].values()) == total
+    assert sum(group["count"] for group in shared.get(f"/environments?{query}", key=shared.key)["environments"]) == total
+    assert sum(group["count"] for group in shared.get(f"/services?{query}", key=shared.key)["services"]) == total
+    assert sum(group["count"] for group in shared.get(f"/alerts/groups?{query}", key=shared.key)["groups"]) == total
+
+
+CHANGES = [("PUT", "/status", {"status": "ack"}), ("POST", "/status", {"status": "ack"}), ("PUT", "/action", {"action": "ack"}), ("PUT", "/tag", {"tags": ["x"]}),
+           ("POST", "/tag", {"tags": ["x"]}), ("PUT", "/untag", {"tags": ["tag-other"]}), ("POST", "/untag", {"tags": ["tag-other"]}),
+           ("PUT", "/attributes", {"attributes": {"a": 1}}), ("PUT", "/note", {"text": "x"}), ("PUT", "/note/{note}", {"text": "x"}), ("DELETE", "/note/{note}", None),
+           ("GET", "/notes", None), ("GET", "", None), ("DELETE", "", None), ("POST", "", {"_method": "delete"})]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), CHANGES)
+def test_a_confined_key_reaches_no_alert_of_others(shared: App, method: str, path: str, body: Any) -> None:
+    before = World.stored(shared)
+    for ident in (THEIRS, NOBODYS, THEIRS + "-x", NOBODYS + "-x", THEIRS[:14]):
+        note = shared.get(f"/alert/{ident if len(ident) > 14 else THEIRS}/notes")["notes"][0]["id"]
+        answer = shared.call(method, f"/alert/{ident}" + path.format(note=note), body, key=shared.key)
+        assert (answer.status, answer.json["message"]) == (404, "not found"), ident
+        if "{note}" in path:                            # nor by way of an alert that it may reach
+            assert shared.call(method, f"/alert/{OURS}" + path.format(note=note), body, key=shared.key).status == 404
+    assert World.stored(shared) == before
+
+
+def test_a_confined_key_reaches_its_own_alerts(shared: App) -> None:
+    note = shared.get(f"/alert/{OURS}/notes", key=shared.key)["notes"][0]["id"]
+    for method, path, body in CHANGES[:10]:
+        answer = shared.call(method, f"/alert/{OURS}" + path.format(note=note), body, key=shared.key)
+        assert answer.status in (200, 201) or (path, answer.status) == ("/action", 409), (path, answer)
+    assert shared.get(f"/alert/{OURS}", key=shared.key)["alert"]["customer"] == "acme"
+
+
+def test_a_confined_key_reaches_no_heartbeat_of_others(shared: App) -> None:
+    before = World.stored(shared)
+    for ident in ("heartbeat-of-other-1", "heartbeat-of-nobody-1", "heartbeat-of-other"):
+        for method, body in (("GET", None), ("DELETE", None), ("POST", {"_method": "delete"})):
+            assert shared.call(method, f"/heartbeat/{ident}", body, key=shared.key).status == 404
+    assert World.stored(shared) == before
+    assert shared.get("/heartbeat/heartbeat-of-acme-1", key=shared.key)["heartbeat"]["customer"] == "acme"
+
+
+@pytest.mark.parametrize(("path", "name", "body"), [("/alert", "alert", {"resource": "host-other", "environment": "env-other", "event": "Event-other", "severity": "minor"}),
+                                                    ("/heartbeat", "heartbeat", {"origin": "host-other"})])
+def test_what_a_confined_key_reports_is_its_customer_s(app: App, path: str, name: str, body: dict) -> None:
+    app.call("POST", path, {**body, "customer": "other"})
+    key = app.make_key("write", customer="acme")
+    before = World.stored(app)
+    assert app.call("POST", path, {**body, "customer": "other"}, key=key).status == 400
+    assert World.stored(app) == before
+    mine = [app.call("POST", path, {**body, **more}, key=key).json[name] for more in ({}, {"customer": "acme"})]
+    assert [(found["customer"], found["id"]) for found in mine] == [("acme", mine[0]["id"])] * 2
+    found = {row["customer"]: row for row in app.get(path + "s")[name + "s"]}
+    assert set(found) == {"other", "acme"} and found["other"]["id"] != found["acme"]["id"]
+
+
+def test_a_confined_key_makes_no_key_of_wider_reach(app: App) -> None:
+    key = app.make_key("admin", "read", "write", customer="acme")
+    assert app.call("POST", "/key", {"user": "tester", "customer": "other"}, key=key).status == 400
+    made = app.call("POST", "/key", {"user": "tester", "scopes": ["read"]}, key=key).json["data"]
+    assert made["customer"] == "acme"
+    assert app.call("PUT", f"/key/{made['id']}", {"customer": "other"}, key=key).status == 400
+    app.call("PUT", f"/key/{made['id']}", {"customer": None, "text": "changed"}, key=key)
+    assert app.get(f"/key/{made['id']}")["key"]["customer"] == "acme"

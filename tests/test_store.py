@@ -1,0 +1,701 @@
+"""The store: durable settings, group commit, a full or damaged file, refusals at start, migrations, schema, indexes."""
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pathlib
+import random
+import re
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Callable, Iterable
+
+import alertlite
+import pytest
+
+ROOT = pathlib.Path(alertlite.__file__).parent
+SCHEMA = (ROOT / "schema.sql").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def path(tmp_path: pathlib.Path) -> pathlib.Path:
+    return tmp_path / "alertlite.db"
+
+
+@pytest.fixture
+def store(path: pathlib.Path) -> Any:
+    opened = alertlite.Store(str(path), 60_000)
+    yield opened
+    opened.close()
+
+
+@contextlib.contextmanager
+def looking_at(path: pathlib.Path) -> Any:
+    """A connection of somebody else's, which only reads."""
+    with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, check_same_thread=False)) as db:
+        yield db
+
+
+def fact(db: Any, name: str) -> str | None:
+    row = db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+    return row[0] if row else None
+
+
+@contextlib.contextmanager
+def statements_on(db: sqlite3.Connection) -> Iterable[list[str]]:
+    """The statements that a connection runs meanwhile."""
+    seen: list[str] = []
+    db.set_trace_callback(seen.append)
+    try:
+        yield seen
+    finally:
+        db.set_trace_callback(None)
+
+
+def saving(name: str, then: Callable[[alertlite.Tables], Any] = lambda tables: None) -> Callable[[alertlite.Tables], str]:
+    """A function for Store.write that stores a fact, may do more, and returns its own name."""
+    def work(tables: alertlite.Tables) -> str:
+        tables.save_fact(name, name)
+        then(tables)
+        return name
+
+    return work
+
+
+def orphan(tables: alertlite.Tables) -> None:
+    """A history entry of no alert, which SQLite notices at COMMIT and not before."""
+    tables.db.execute("PRAGMA defer_foreign_keys = 1")
+    tables.insert_history(alertlite.HistoryEntry(None, 999_999, "i", "e", "major", "open", None, None, "new", 0, None, None), 100)
+
+
+def write_together(store: alertlite.Store, works: list[Callable]) -> list[Future]:
+    """Writes from one thread each, while another transaction is under way: they wait, and share the next one."""
+    inside, leave = threading.Event(), threading.Event()
+    with ThreadPoolExecutor(len(works) + 1) as pool:
+        pool.submit(store.write, lambda tables: (inside.set(), leave.wait(10)))
+        assert inside.wait(10)
+        futures = [pool.submit(store.write, work) for work in works]
+        deadline = time.monotonic() + 10
+        while len(store.jobs) < len(works) and time.monotonic() < deadline:
+            time.sleep(0.001)
+        leave.set()
+    return futures
+
+
+# --- the connections
+
+@pytest.mark.parametrize(("name", "wanted", "reason"), [
+    ("journal_mode", "wal", "readers do not wait for the writer"),
+    ("synchronous", 2, "what was answered survives a power cut"),
+    ("foreign_keys", 1, "history and notes go with their alert"),
+    ("busy_timeout", 5000, "somebody's sqlite3 shell does not fail a request at once"),
+    ("wal_autocheckpoint", 1000, "the WAL is moved into the file now and then"),
+    ("journal_size_limit", 4_194_304, "a WAL that grew once shrinks again"),
+    ("application_id", 0x616C6974, "the file says whose it is"),
+    ("user_version", alertlite.SCHEMA_VERSION, "the file says which schema it has"),
+])
+def test_the_writing_connection_has_its_settings(store: alertlite.Store, name: str, wanted: Any, reason: str) -> None:
+    assert store.db.execute(f"PRAGMA {name}").fetchone()[0] == wanted, reason
+    assert store.db.isolation_level is None, "only Store.commit begins and ends transactions"
+
+
+def test_readers_cannot_write(store: alertlite.Store) -> None:
+    for sql in ("INSERT INTO meta VALUES ('a', 'b')", "DELETE FROM meta", "CREATE TABLE t (a)", "PRAGMA user_version = 9"):
+        with pytest.raises(alertlite.Unavailable), store.read() as tables:
+            tables.db.execute(sql)
+    with store.read() as tables:
+        assert (tables.find_fact("a"), tables.db.execute("PRAGMA user_version").fetchone()[0]) == (None, alertlite.SCHEMA_VERSION)
+
+
+def test_readers_see_what_is_committed_and_nothing_else(store: alertlite.Store) -> None:
+    def work(tables: alertlite.Tables) -> str | None:
+        tables.save_fact("a", "1")
+        with store.read() as others:
+            return others.find_fact("a")
+
+    assert store.write(work) is None
+    with store.read() as tables:
+        assert tables.find_fact("a") == "1"
+
+
+# --- group commit
+
+def test_writes_that_wait_share_a_commit_and_each_gets_its_own_result(store: alertlite.Store) -> None:
+    with statements_on(store.db) as seen:
+        futures = write_together(store, [saving(f"f{n}") for n in range(20)])
+    assert [future.result() for future in futures] == [f"f{n}" for n in range(20)]
+    assert [seen.count("BEGIN IMMEDIATE"), seen.count("COMMIT")] == [2, 2]
+    with store.read() as tables:
+        assert all(tables.find_fact(f"f{n}") == f"f{n}" for n in range(20))
+
+
+def test_an_error_undoes_its_own_savepoint_only(store: alertlite.Store) -> None:
+    def refuse(tables: alertlite.Tables) -> None:
+        raise alertlite.Invalid("not like this")
+
+    def duplicate(tables: alertlite.Tables) -> None:
+        tables.db.execute("INSERT INTO meta VALUES ('before', 'x')")
+
+    def defect(tables: alertlite.Tables) -> None:
+        raise KeyError("a defect")
+
+    works = [saving("before"), saving("refused", refuse), saving("between"), saving("clash", duplicate), saving("broken", defect), saving("after")]
+    errors = [future.exception() for future in write_together(store, works)]
+    assert [type(error) for error in errors] == [type(None), alertlite.Invalid, type(None), alertlite.Conflict, KeyError, type(None)]
+    with store.read() as tables:
+        assert [tables.find_fact(name) is not None for name in ("before", "refused", "between", "clash", "broken", "after")] == [
+            True, False, True, False, False, True]
+
+
+def test_an_answer_comes_only_after_its_commit(store: alertlite.Store, path: pathlib.Path) -> None:
+    answered, batch, early, lock = set(), set(), set(), threading.Lock()
+
+    def on_statement(sql: str) -> None:
+        if sql == "BEGIN IMMEDIATE":
+            batch.clear()
+        elif sql == "COMMIT":
+            early.update(batch & answered)
+
+    with looking_at(path) as eye:
+        def seen_outside(name: str) -> str | None:
+            with lock:
+                return fact(eye, name)
+
+        def client(name: str) -> tuple[str | None, str | None]:
+            before: list[str | None] = []
+            store.write(saving(name, lambda tables: (batch.add(name), before.append(seen_outside(name)))))
+            answered.add(name)
+            return before[0], seen_outside(name)
+
+        store.db.set_trace_callback(on_statement)
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(client, [f"c{n}" for n in range(64)]))
+        store.db.set_trace_callback(None)
+    assert found == [(None, f"c{n}") for n in range(64)], "unseen inside the transaction, seen by others once it is answered"
+    assert len(answered) == 64 and early == set(), "answered before the COMMIT"
+
+
+def test_an_error_of_the_commit_reaches_everybody_who_waits(store: alertlite.Store) -> None:
+    with statements_on(store.db) as seen:
+        futures = write_together(store, [saving("innocent"), saving("guilty", orphan), saving("too")])
+    assert [type(future.exception()) for future in futures] == [alertlite.Conflict] * 3
+    assert (seen.count("COMMIT"), seen[-1]) == (2, "ROLLBACK")
+    assert store.last_error and not store.db.in_transaction
+    with store.read() as tables:
+        assert [tables.find_fact(name) for name in ("innocent", "guilty", "too")] == [None] * 3
+    assert store.write(saving("next")) == "next" and store.last_error is None
+
+
+def test_the_lead_is_handed_on_without_losing_a_write(store: alertlite.Store) -> None:
+    """32 threads × 200 writes, one in ten of them refused, at every pace that the machine finds."""
+    wrong: list[Any] = []
+
+    def refuse(tables: alertlite.Tables) -> None:
+        raise alertlite.Invalid("one of ten")
+
+    def client(number: int) -> None:
+        for n in range(200):
+            name = f"{number}-{n}"
+            try:
+                if store.write(saving(name, refuse if n % 10 == 0 else lambda tables: None)) != name or n % 10 == 0:
+                    wrong.append(name)
+            except alertlite.Invalid:
+                if n % 10:
+                    wrong.append(name)
+
+    threads = [threading.Thread(target=client, args=(number,), daemon=True) for number in range(32)]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + 60
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    assert not any(thread.is_alive() for thread in threads), "a write waits for ever"
+    assert wrong == []
+    assert not store.jobs and not store.has_leader
+    with store.read() as tables:
+        assert tables.row("SELECT count(*) FROM meta WHERE name LIKE '%-%'")[0] == 32 * 180
+
+
+# --- a full disk, a slow search
+
+def fill(app: Any) -> int:
+    """Lets the database grow no more; the pages it may have had before."""
+    before = app.store.db.execute("PRAGMA max_page_count").fetchone()[0]
+    pages = app.store.db.execute("PRAGMA page_count").fetchone()[0]
+    app.store.db.execute(f"PRAGMA max_page_count = {pages}")
+    return before
+
+
+def test_a_full_database_is_a_507_until_there_is_room_again(app: Any) -> None:
+    kept = app.post_alert("kept", text="x" * 20_000)
+    room = fill(app)
+    big = {"resource": "refused", "event": "HttpError", "severity": "major", "text": "x" * 50_000}
+    answer = app.call("POST", "/alert", big)
+    assert (answer.status, answer.json["status"], answer.json["code"]) == (507, "error", 507)
+    assert "full" in answer.json["message"]
+    with pytest.raises(alertlite.StorageFull):
+        app.store.write(lambda tables: tables.save_fact("big", "x" * 50_000))
+    assert app.get("/alerts")["total"] == 1 and app.get(f"/alert/{kept['id']}")["alert"]["id"] == kept["id"], "reading goes on"
+    assert app.call("DELETE", f"/alert/{kept['id']}").status == 200, "making room works"
+    app.store.db.execute(f"PRAGMA max_page_count = {room}")
+    assert app.call("POST", "/alert", big).status == 201
+    assert app.get("/healthz", key=None) == {"status": "ok"}
+    assert [row["resource"] for row in app.get("/alerts")["alerts"]] == ["refused"]
+
+
+def test_everybody_in_a_batch_hears_that_the_disk_is_full(app: Any) -> None:
+    fill(app)
+    futures = write_together(app.store, [saving("small"), saving("big", lambda tables: tables.save_fact("large", "x" * 500_000)), saving("last")])
+    outcomes = [future.exception() for future in futures]
+    assert isinstance(outcomes[1], alertlite.StorageFull)
+    with app.store.read() as tables:
+        stored = [tables.find_fact(name) is not None for name in ("small", "large", "last")]
+    assert stored == [outcomes[0] is None, False, outcomes[2] is None], "what was answered is what is stored"
+
+
+def test_a_deadline_that_met_a_full_disk_is_not_forgotten(app: Any) -> None:
+    for number in range(60):                         # their alerts need more than what is free in the pages there are
+        assert app.call("POST", "/heartbeat", {"origin": f"backup{number}", "timeout": 60}).status == 201
+    timer = alertlite.Timer(app.engine)
+    app.clock.advance(100)
+    room = fill(app)
+    with pytest.raises(alertlite.StorageFull):
+        timer.pass_once()
+    assert app.events() == []
+    app.store.db.execute(f"PRAGMA max_page_count = {room}")
+    app.clock.advance(10)
+    timer.pass_once()
+    assert app.events() == ["heartbeat_expired"] * 60, "the silence is found once there is room again"
+
+
+def multiply_alerts(app: Any, count: int) -> None:
+    """Copies of the first alert, straight into the table."""
+    shown = {"seq": "NULL", "id": "'copy-' || n", "resource": "'copy-' || n", "last_receive_id": "'copy-' || n"}
+    columns = ", ".join(shown.get(name, name) for name in alertlite.Alert._fields)
+    app.store.write(lambda tables: tables.db.execute(
+        f"WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count})"
+        f" INSERT INTO alerts SELECT {columns} FROM alerts CROSS JOIN numbers WHERE seq = 1"))
+
+
+def test_a_search_beyond_the_deadline_is_a_503_and_the_next_one_works(app: Any) -> None:
+    app.post_alert()
+    multiply_alerts(app, 3000)
+    app.store.read_deadline = 0.0
+    answer = app.call("GET", "/alerts?q=text:nowhere")
+    assert (answer.status, answer.json["code"], answer.headers["Retry-After"]) == (503, 503, "5")
+    assert "narrow" in answer.json["message"]
+    with pytest.raises(alertlite.Unavailable), app.store.read() as tables:
+        tables.rows("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n")
+    app.store.read_deadline = 60.0
+    assert app.get("/alerts?q=text:nowhere")["total"] == 0
+
+
+def test_more_readers_than_connections_take_turns(store: alertlite.Store) -> None:
+    def read(n: int) -> int:
+        with store.read() as tables:
+            time.sleep(0.002)
+            return tables.row("SELECT ?", (n,))[0]
+
+    with ThreadPoolExecutor(16) as pool:
+        assert list(pool.map(read, range(64))) == list(range(64))
+    assert store.readers.qsize() == store.MOST_READERS
+
+
+# --- opening a file
+
+def run_server(path: pathlib.Path, *command: str) -> subprocess.CompletedProcess:
+    """The server (or another command) on a database that it must refuse."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("ALERTLITE_")}
+    listen = ["--listen", "127.0.0.1:0"] if not command else []
+    return subprocess.run([sys.executable, str(ROOT / "alertlite.py"), *(command or ("serve",)), "--db", str(path), *listen],
+                          capture_output=True, text=True, timeout=8, env=env)
+
+
+def make_database(path: pathlib.Path, *statements: str) -> None:
+    """A database that was in use and stopped cleanly, then changed."""
+    alertlite.Store(str(path)).close()
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+        for statement in statements:
+            db.execute(statement)
+
+
+def make_foreign(path: pathlib.Path, *statements: str) -> None:
+    """A database of another program."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+        for statement in statements:
+            db.execute(statement)
+
+
+def make_emptied(path: pathlib.Path, content: bytes | None) -> None:
+    """Where there was a database, there is this now; None = nothing."""
+    make_database(path)
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+
+
+def make_header_only(path: pathlib.Path) -> None:
+    """What is left of a young database when its WAL is lost: everything but the first page was in there."""
+    make_database(path)
+    path.unlink()
+    make_foreign(path, "PRAGMA journal_mode = wal")
+    assert path.stat().st_size == 4096
+
+
+def make_damaged(path: pathlib.Path, first_page: int = 2) -> None:
+    """A database whose process was killed, and whose pages were overwritten then."""
+    script = ("import os, sys, alertlite; store = alertlite.Store(sys.argv[1]);"
+              "store.write(lambda tables: tables.save_fact('a', 'b')); os.kill(os.getpid(), 9)")
+    alertlite.Store(str(path)).close()
+    subprocess.run([sys.executable, "-c", script, str(path)], cwd=ROOT, timeout=30)
+    assert path.with_name(path.name + "-wal").stat().st_size > 0, "the stop was not a clean one"
+    with open(path, "r+b") as file:
+        file.seek((first_page - 1) * 4096 + (200 if first_page == 1 else 0))
+        file.write(random.Random(5).randbytes(16 * 4096))
+
+
+FOREIGN_TABLE = "CREATE TABLE t (a)"
+REFUSED = [
+    (lambda path: make_database(path, "PRAGMA user_version = 99"), 78, "newer", "an older program must not touch a newer schema"),
+    (lambda path: make_foreign(path, "PRAGMA application_id = 77", FOREIGN_TABLE), 78, "another application", "marked as somebody else's"),
+    (lambda path: make_foreign(path, "PRAGMA application_id = 77"), 78, "another application", "marked as somebody else's, and empty"),
+    (lambda path: make_foreign(path, FOREIGN_TABLE), 78, "another application", "tables, and not marked at all"),
+    (lambda path: make_foreign(path, "PRAGMA journal_mode = wal", FOREIGN_TABLE), 78, "another application", "the same in WAL mode"),
+    (lambda path: make_foreign(path, "PRAGMA user_version = 1"), 78, "another application", "a version, and not marked"),
+    (lambda path: path.write_text("my shopping list\n" * 500), 78, "not a database", "a text file"),
+    (lambda path: path.write_bytes(b"SQLite"), 78, "not a database", "shorter than the header of a database"),
+    (lambda path: path.mkdir(), 78, "", "a folder"),
+    (lambda path: make_emptied(path, b""), 78, "there was a database here", "emptied: a new one would hide the loss"),
+    (lambda path: make_emptied(path, None), 78, "there was a database here", "deleted: a new one would hide the loss"),
+    (make_header_only, 78, "there was a database here", "its WAL was lost, and all tables with it"),
+    (make_damaged, 74, "Restore a backup", "pages overwritten after a power cut"),
+    (lambda path: make_damaged(path, 1), 74, "Restore a backup", "the first page overwritten after a power cut"),
+]
+
+
+@pytest.mark.parametrize(("make", "code", "message", "reason"), REFUSED, ids=[row[3].replace(" ", "-") for row in REFUSED])
+def test_a_file_that_must_not_be_touched_is_refused_and_left_as_it_is(
+        path: pathlib.Path, make: Callable, code: int, message: str, reason: str) -> None:
+    make(path)
+    before = path.read_bytes() if path.is_file() else path.exists()
+    ended = run_server(path)
+    assert (ended.returncode, ended.stdout) == (code, ""), (reason, ended)
+    assert re.match("alertlite: .*" + message, ended.stderr, re.S) and "Traceback" not in ended.stderr, ended.stderr
+    assert str(path) in ended.stderr, "the message names the file"
+    assert (path.read_bytes() if path.is_file() else path.exists()) == before
+
+
+def test_a_damaged_file_keeps_its_wal_and_is_refused_again(path: pathlib.Path) -> None:
+    make_damaged(path)
+    wal = path.with_name(path.name + "-wal")
+    before = wal.read_bytes()
+    codes = [run_server(path).returncode for _ in range(2)]
+    assert wal.exists() and wal.read_bytes() == before, "it is what a repair needs most"
+    assert codes == [74, 74], "a second start, by systemd for example, is refused just so"
+
+
+def test_the_key_command_refuses_the_same_files(path: pathlib.Path) -> None:
+    make_foreign(path, FOREIGN_TABLE)
+    before = path.read_bytes()
+    ended = run_server(path, "key", "create")
+    assert ended.returncode == 78 and "another application" in ended.stderr
+    assert path.read_bytes() == before
+
+
+def test_a_database_serves_one_process(store: alertlite.Store, path: pathlib.Path) -> None:
+    store.write(saving("a"))
+    ended = run_server(path)
+    assert (ended.returncode, ended.stdout) == (75, "")
+    assert ended.stderr == f"alertlite: another alertlite is using {path}\n"
+    assert store.write(saving("b")) == "b"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lock", ["BEGIN EXCLUSIVE", "PRAGMA locking_mode = EXCLUSIVE"])
+def test_a_database_that_another_program_has_locked_is_refused(path: pathlib.Path, lock: str) -> None:
+    make_database(path)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute(lock)
+        db.execute("DELETE FROM meta")
+        ended = run_server(path)
+    assert ended.returncode in (74, 75) and re.search("locked|in use|cannot be used", ended.stderr) and "Traceback" not in ended.stderr, ended
+
+
+def test_a_folder_that_does_not_exist_is_named(tmp_path: pathlib.Path) -> None:
+    ended = run_server(tmp_path / "nowhere" / "alertlite.db")
+    assert ended.returncode == 78 and ended.stderr == f"alertlite: the folder {tmp_path / 'nowhere'} does not exist\n"
+
+
+@pytest.mark.parametrize("make", [lambda path: None, lambda path: path.write_bytes(b"")], ids=["no-file", "an-empty-file"])
+def test_an_empty_folder_gets_a_new_database(path: pathlib.Path, make: Callable) -> None:
+    make(path)
+    alertlite.Store(str(path)).close()
+    assert sorted(os.listdir(path.parent)) == ["alertlite.db", "alertlite.db.lock"], "a clean stop leaves no WAL"
+    with looking_at(path) as db:
+        tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")}
+    assert tables == set(re.findall(r"^CREATE TABLE (\w+)", SCHEMA, re.M))
+
+
+def test_a_database_is_opened_again_with_everything_in_it(path: pathlib.Path) -> None:
+    for n in range(3):
+        store = alertlite.Store(str(path))
+        with store.read() as tables:
+            assert [tables.find_fact(f"run{m}") for m in range(n)] == [f"run{m}" for m in range(n)]
+        store.write(saving(f"run{n}"))
+        store.close()
+
+
+# --- migrations
+
+MIGRATIONS = (
+    ("ALTER TABLE meta ADD COLUMN note TEXT", "UPDATE meta SET note = 'moved'"),
+    ("CREATE TABLE moods (seq INTEGER PRIMARY KEY) STRICT", "INSERT INTO moods VALUES (7)"),
+)
+BROKEN = (MIGRATIONS[0], (*MIGRATIONS[1], "INSERT INTO nowhere VALUES (1)"))
+
+
+@pytest.fixture
+def old(path: pathlib.Path) -> Any:
+    """A connection to a file of schema 1 with something in it."""
+    make_database(path, "PRAGMA user_version = 1", "INSERT INTO meta VALUES ('kept', 'x')")
+    with contextlib.closing(alertlite.connect(str(path))) as db:
+        yield db
+
+
+def version_of(db: sqlite3.Connection) -> int:
+    return db.execute("PRAGMA user_version").fetchone()[0]
+
+
+def test_migrations_lead_from_the_old_schema_to_the_new_one(old: sqlite3.Connection, path: pathlib.Path) -> None:
+    with statements_on(old) as seen:
+        alertlite.migrate(old, str(path), MIGRATIONS)
+    assert version_of(old) == 3
+    assert old.execute("SELECT value, note FROM meta WHERE name = 'kept'").fetchone() == ("x", "moved")
+    assert old.execute("SELECT seq FROM moods").fetchall() == [(7,)]
+    changes = [sql for sql in seen if not sql.startswith("--") and sql != "PRAGMA user_version"]
+    commits = [place for place, sql in enumerate(changes) if sql == "COMMIT"]
+    assert [changes[place - 1] for place in commits] == ["PRAGMA user_version = 2", "PRAGMA user_version = 3"], "the version comes last"
+    first = next(place for place, sql in enumerate(changes) if sql.startswith("BEGIN"))
+    assert any(sql.startswith("VACUUM INTO") for sql in changes[:first]), "the copy comes first"
+
+
+def test_a_migration_leaves_a_copy_of_the_file_as_it_was(old: sqlite3.Connection, path: pathlib.Path) -> None:
+    alertlite.migrate(old, str(path), MIGRATIONS)
+    with looking_at(path.with_name("alertlite.db.before-schema-2")) as copy:
+        assert (version_of(copy), copy.execute("PRAGMA integrity_check").fetchone()[0], fact(copy, "kept")) == (1, "ok", "x")
+        assert [row[1] for row in copy.execute("PRAGMA table_info(meta)")] == ["name", "value"]
+
+
+def test_a_migration_that_fails_is_undone_and_can_be_repeated(old: sqlite3.Connection, path: pathlib.Path) -> None:
+    with pytest.raises(sqlite3.OperationalError, match="nowhere"):
+        alertlite.migrate(old, str(path), BROKEN)
+    assert (version_of(old), old.in_transaction) == (2, False)
+    assert old.execute("SELECT note FROM meta WHERE name = 'kept'").fetchone() == ("moved",), "the version before it stands"
+    assert old.execute("SELECT count(*) FROM sqlite_master WHERE name = 'moods'").fetchone() == (0,)
+    alertlite.migrate(old, str(path), MIGRATIONS)
+    assert version_of(old) == 3 and old.execute("SELECT seq FROM moods").fetchall() == [(7,)]
+
+
+def test_a_file_that_is_up_to_date_is_not_copied(old: sqlite3.Connection, path: pathlib.Path) -> None:
+    old.execute("PRAGMA user_version = 3")
+    with statements_on(old) as seen:
+        alertlite.migrate(old, str(path), MIGRATIONS)
+    assert seen == ["PRAGMA user_version"]
+    assert not [name for name in os.listdir(path.parent) if "before" in name]
+
+
+@pytest.mark.parametrize("rest", [b"SQLite format 3\0 and then the power was cut", b"x"], ids=["the-beginning-of-a-copy", "rubbish"])
+def test_half_a_copy_of_an_earlier_try_does_not_count_as_one(old: sqlite3.Connection, path: pathlib.Path, rest: bytes) -> None:
+    copy = path.with_name("alertlite.db.before-schema-2")
+    copy.write_bytes(rest)
+    alertlite.migrate(old, str(path), MIGRATIONS)
+    with looking_at(copy) as db:
+        assert (version_of(db), fact(db, "kept")) == (1, "x")
+
+
+# --- the schema
+
+def test_every_table_is_strict(store: alertlite.Store) -> None:
+    rows = store.db.execute("SELECT name, strict FROM pragma_table_list WHERE schema = 'main' AND name NOT LIKE 'sqlite_%'").fetchall()
+    assert len(rows) > 15 and [name for name, strict in rows if not strict] == []
+
+
+def test_every_table_and_index_has_a_comment_above_it() -> None:
+    lines = SCHEMA.splitlines()
+    made = [(line, lines[number - 1]) for number, line in enumerate(lines) if re.match(r"CREATE (TABLE|(UNIQUE )?INDEX)", line)]
+    assert len(made) > 30
+    assert [line for line, above in made if not re.match(r"-- \w", above)] == []
+
+
+@pytest.mark.parametrize(("table", "row", "ordered"), [
+    ("alerts", alertlite.Alert, True), ("alert_history", alertlite.HistoryEntry, True), ("users", alertlite.User, True),
+    ("api_keys", alertlite.ApiKey, True), ("notes", alertlite.Note, False),
+    ("heartbeats JOIN beats ON heartbeat = seq", alertlite.Heartbeat, False),
+])
+def test_a_value_has_the_fields_of_its_table(store: alertlite.Store, table: str, row: Any, ordered: bool) -> None:
+    columns = [column[0] for column in store.db.execute(f"SELECT * FROM {table}").description if column[0] != "heartbeat"]
+    assert sorted(columns) == sorted(row._fields)
+    assert not ordered or columns == list(row._fields)
+
+
+ALERT = alertlite.new_alert(alertlite.AlertReport(
+    id="i", resource="r", event="e", environment="Production", severity="major", status="", correlate=[], service=[], group="g", value=None,
+    text="", tags=[], attributes={}, origin="o", type="t", created_at=0, timeout=0, raw_data=None, customer=""), 0)._replace(status="open")
+
+
+@pytest.mark.parametrize(("column", "known", "unknown"), [
+    ("status", tuple(alertlite.STATUSES), ("Open", "new", "", None)),
+    ("severity", tuple(alertlite.SEVERITIES), ("Major", "fatal", "", None)),
+    ("trend", ("moreSevere", "lessSevere", "noChange"), ("worse", "")),
+    ("repeat", (0, 1), (2, -1)), ("superseded", (0, 1), (2, None)),
+    ("timeout", (0, 10), (-1, "soon")), ("duplicate_count", (0, 5), (-1,)), ("received_at", (0, 2**62), ("2030-01-01", 1.5)),
+])
+def test_the_schema_knows_each_closed_vocabulary(store: alertlite.Store, column: str, known: tuple, unknown: tuple) -> None:
+    for number, value in enumerate(known):
+        name = f"{column}{number}"
+        assert store.write(lambda tables, name=name, value=value: tables.insert_alert(
+            ALERT._replace(id=name, resource=name, **{column: value}))).seq
+    for value in unknown:
+        with pytest.raises(alertlite.Conflict):
+            store.write(lambda tables, value=value: tables.insert_alert(ALERT._replace(id="u", resource="u", **{column: value})))
+
+
+def test_a_problem_has_one_live_row(store: alertlite.Store) -> None:
+    store.write(lambda tables: tables.insert_alert(ALERT))
+    with pytest.raises(alertlite.Conflict):
+        store.write(lambda tables: tables.insert_alert(ALERT._replace(id="other")))
+    store.write(lambda tables: tables.insert_alert(ALERT._replace(id="older", superseded=1)))
+
+
+def test_history_and_notes_go_with_their_alert(app: Any) -> None:
+    ident = app.post_alert()["id"]
+    app.call("PUT", f"/alert/{ident}/note", {"text": "seen"})
+    assert app.call("DELETE", f"/alert/{ident}").status == 200
+    for table in ("alerts", "alert_history", "notes", "alert_services", "alert_counts"):
+        assert app.store.db.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,), table
+
+
+# --- the kept counts
+
+def recount(db: sqlite3.Connection) -> set[tuple]:
+    """What alert_counts must hold, counted afresh."""
+    found: dict[tuple, int] = {}
+    for customer, environment, status, severity, services in db.execute("SELECT customer, environment, status, severity, service FROM alerts"):
+        for service in ["", *dict.fromkeys(json.loads(services))]:
+            kind = (customer, environment, service, status, severity)
+            found[kind] = found.get(kind, 0) + 1
+    return {(*kind, count) for kind, count in found.items()}
+
+
+def counts(db: sqlite3.Connection) -> set[tuple]:
+    return set(db.execute("SELECT customer, environment, service, status, severity, count FROM alert_counts"))
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_kept_counts_equal_a_recount_whatever_happens(make_app: Any, seed: int) -> None:
+    app, dice = make_app(alert_timeout="50", shelve_timeout="30", delete_expired_after="60", delete_info_after="100"), random.Random(seed)
+    done: dict[str, int] = {}
+    for _ in range(150):
+        alerts = app.get("/alerts?page-size=1000")["alerts"]
+        ident = dice.choice(alerts)["id"] if alerts else "none"
+        operation = dice.choice(["report"] * 5 + ["action"] * 3 + ["status", "delete", "wait"])
+        if operation == "report":
+            answer = app.call("POST", "/alert", {
+                "resource": dice.choice("abcd"), "event": dice.choice(["Down", "Up"]), "correlate": dice.choice([[], ["Down", "Up"]]),
+                "severity": dice.choice(["critical", "minor", "ok", "informational"]), "environment": dice.choice(["Production", "Test"]),
+                "service": dice.choice([[], ["web"], ["web", "db"], ["web", "web"]]), "customer": dice.choice([None, "acme"])})
+        elif operation == "action":
+            answer = app.call("PUT", f"/alert/{ident}/action", {"action": dice.choice(alertlite.OPERATOR_ACTIONS), "timeout": 20})
+        elif operation == "status":
+            answer = app.call("PUT", f"/alert/{ident}/status", {"status": dice.choice(["open", "ack", "closed", "shelved", "expired"])})
+        elif operation == "delete":
+            answer = app.call("DELETE", f"/alert/{ident}")
+        else:
+            app.clock.advance(dice.choice([1, 25, 70]))
+            app.engine.expire_due()
+        if operation == "wait" or answer.status in (200, 201):
+            done[operation] = done.get(operation, 0) + 1
+        assert counts(app.store.db) == recount(app.store.db), operation
+    assert len(done) == 5 and min(done.values()) >= 3, "the sequence did every kind of thing"
+    total = app.get("/alerts/count")["total"]
+    assert total == app.store.db.execute("SELECT count(*) FROM alerts").fetchone()[0]
+
+
+def test_the_counts_follow_every_column_they_are_kept_by(store: alertlite.Store) -> None:
+    store.write(lambda tables: [tables.insert_alert(ALERT._replace(id=f"i{n}", resource=f"r{n}")) for n in range(3)])
+    for column, value in (("environment", "Test"), ("customer", "acme"), ("status", "ack"), ("severity", "ok"), ("text", "changed")):
+        store.db.execute(f"UPDATE alerts SET {column} = ? WHERE id <> 'i0'", (value,))
+        assert counts(store.db) == recount(store.db), column
+    store.db.execute("DELETE FROM alerts")
+    assert counts(store.db) == set()
+
+
+# --- hot queries use their index
+
+def page(app: Any, **equal: list[str]) -> None:
+    wanted = alertlite.AlertFilter(equal)
+    with app.store.read() as tables:
+        tables.alert_page(wanted, alertlite.DEFAULT_ORDER, 50, 0, tables.tallies(wanted))
+
+
+HOT = [
+    ("duplicate-lookup", "alerts_identity", lambda tables: tables.find_reported_alert("Production", "web01", "HttpError", "")),
+    ("correlation-lookup", "alerts_correlating", lambda tables: tables.find_reported_alert("Production", "web01", "Other", "")),
+    ("due-alerts", "alerts_due", lambda tables: tables.due_alerts(9**18, 200)),
+    ("due-heartbeats", "heartbeats_due", lambda tables: tables.due_heartbeats(9**18, 200)),
+    ("next-due", "alerts_due", lambda tables: tables.next_due()),
+    ("by-id-prefix", "alerts_by_last_receive_id", lambda tables: tables.get_alert("copy-9999")),
+    ("history-of-an-alert", "alert_history_by_alert", lambda tables: tables.alert_history(1)),
+    ("notes-of-an-alert", "notes_by_alert", lambda tables: tables.alert_notes(1)),
+    ("key", "api_keys", lambda tables: tables.find_key("hash")),
+    ("heartbeat-by-origin", "heartbeats", lambda tables: tables.find_heartbeat("o", "")),
+    ("page-of-open", "alerts_by_status", {"status": ["open"]}),
+    ("page-of-everything", "alerts_by_status", {}),
+    ("page-of-environment-and-status", "alerts_by_environment", {"environment": ["Production"], "status": ["open"]}),
+    ("page-of-environment-and-service", "alert_services", {"environment": ["Production"], "service": ["web"]}),
+    ("page-of-service-and-status", "alert_services", {"service": ["web"], "status": ["open", "ack"]}),
+]
+
+
+def faults_of_plan(rows: list[tuple]) -> list[str]:
+    """What a plan must not do: walk a stored table, or sort more than a merged page."""
+    faults = [detail for _, _, _, detail in rows if re.match(r"SCAN (?!\(?subquery|page\b|CONSTANT|\d)", detail, re.I)]
+    for _, parent, _, detail in rows:
+        beside = [other for _, above, _, other in rows if above == parent]
+        if "USE TEMP B-TREE" in detail and not any(re.match(r"SCAN (\(?subquery|page\b)", other, re.I) for other in beside):
+            faults.append(detail)
+    return faults
+
+
+@pytest.mark.parametrize(("index", "ask"), [row[1:] for row in HOT], ids=[row[0] for row in HOT])
+def test_a_hot_query_uses_its_index(app: Any, index: str, ask: Any) -> None:
+    app.post_alert(service=["web"], correlate=["HttpError", "HttpOk"])
+    multiply_alerts(app, 200)
+    with app.store.read() as tables:
+        wanted = alertlite.AlertFilter(ask) if isinstance(ask, dict) else None
+        tallies = tables.tallies(wanted) if wanted else []
+        with statements_on(tables.db) as seen:
+            if wanted:
+                assert tables.alert_page(wanted, alertlite.DEFAULT_ORDER, 50, 0, tallies)
+            else:
+                with contextlib.suppress(alertlite.Problem):
+                    ask(tables)
+        statements = [sql for sql in seen if not sql.startswith("--")]
+        plans = [(sql, tables.rows("EXPLAIN QUERY PLAN " + sql, [None] * sql.count("?"))) for sql in statements]
+    assert plans
+    for sql, rows in plans:
+        assert faults_of_plan(rows) == [], sql
+    assert any(index in detail for _, rows in plans for *_, detail in rows), plans
+
+
+@pytest.mark.parametrize("faulty", [
+    "SELECT * FROM alerts WHERE text = 'x'", "SELECT * FROM alerts WHERE status = 'open' ORDER BY severity",
+    "SELECT severity, count(*) FROM alerts WHERE status = 'open' GROUP BY severity",
+])
+def test_the_judge_of_plans_knows_a_bad_one(store: alertlite.Store, faulty: str) -> None:
+    assert faults_of_plan(store.db.execute("EXPLAIN QUERY PLAN " + faulty).fetchall()) != []
