@@ -327,11 +327,13 @@ def test_status_set_by_an_operator_is_not_asked_for_sense(app: Any):
     assert app.call("PUT", f"/alert/{ident}/status", {"status": "fine"}).status == 400
 
 
-def test_status_shelved_set_by_an_operator_does_not_end_by_itself(app: Any):
+def test_status_shelved_set_by_an_operator_ends_like_a_shelving(app: Any):
     ident = app.post_alert(timeout=0)["id"]
     set_status(app, ident, "shelved")
-    wait(app, 30 * DAY)
+    wait(app, 7199)
     assert show(app, ident)["status"] == "shelved"
+    wait(app, 1)
+    assert show(app, ident)["status"] == "open", "what is put on a shelf for ever is forgotten"
 
 
 def test_tags_and_attributes_leave_status_and_history_alone(app: Any):

@@ -16,8 +16,9 @@ import venv
 import zipfile
 from typing import Any
 
-import alertlite
 import pytest
+
+import alertlite
 
 ROOT = pathlib.Path(alertlite.__file__).parent
 

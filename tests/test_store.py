@@ -12,11 +12,13 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Callable, Iterable
+from typing import Any
+
+import pytest
 
 import alertlite
-import pytest
 
 ROOT = pathlib.Path(alertlite.__file__).parent
 SCHEMA = (ROOT / "schema.sql").read_text(encoding="utf-8")
@@ -144,7 +146,8 @@ def test_an_error_undoes_its_own_savepoint_only(store: alertlite.Store) -> None:
     def defect(tables: alertlite.Tables) -> None:
         raise KeyError("a defect")
 
-    works = [saving("before"), saving("refused", refuse), saving("between"), saving("clash", duplicate), saving("broken", defect), saving("after")]
+    works = [saving("before"), saving("refused", refuse), saving("between"), saving("clash", duplicate), saving("broken", defect),
+             saving("after")]
     errors = [future.exception() for future in write_together(store, works)]
     assert [type(error) for error in errors] == [type(None), alertlite.Invalid, type(None), alertlite.Conflict, KeyError, type(None)]
     with store.read() as tables:
@@ -250,7 +253,8 @@ def test_a_full_database_is_a_507_until_there_is_room_again(app: Any) -> None:
 
 def test_everybody_in_a_batch_hears_that_the_disk_is_full(app: Any) -> None:
     fill(app)
-    futures = write_together(app.store, [saving("small"), saving("big", lambda tables: tables.save_fact("large", "x" * 500_000)), saving("last")])
+    works = [saving("small"), saving("big", lambda tables: tables.save_fact("large", "x" * 500_000)), saving("last")]
+    futures = write_together(app.store, works)
     outcomes = [future.exception() for future in futures]
     assert isinstance(outcomes[1], alertlite.StorageFull)
     with app.store.read() as tables:
@@ -349,11 +353,15 @@ def make_header_only(path: pathlib.Path) -> None:
 
 def make_damaged(path: pathlib.Path, first_page: int = 2) -> None:
     """A database whose process was killed, and whose pages were overwritten then."""
-    script = ("import os, sys, alertlite; store = alertlite.Store(sys.argv[1]);"
-              "store.write(lambda tables: tables.save_fact('a', 'b')); os.kill(os.getpid(), 9)")
-    alertlite.Store(str(path)).close()
-    subprocess.run([sys.executable, "-c", script, str(path)], cwd=ROOT, timeout=30)
-    assert path.with_name(path.name + "-wal").stat().st_size > 0, "the stop was not a clean one"
+    store = alertlite.Store(str(path))
+    store.write(lambda tables: tables.save_fact("a", "b"))
+    store.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    store.write(lambda tables: tables.save_fact("c", "d"))
+    left = {name: path.with_name(path.name + name).read_bytes() for name in ("", "-wal")}       # as a kill would leave them
+    store.close()
+    for name, content in left.items():
+        path.with_name(path.name + name).write_bytes(content)
+    assert left["-wal"], "the stop was not a clean one"
     with open(path, "r+b") as file:
         file.seek((first_page - 1) * 4096 + (200 if first_page == 1 else 0))
         file.write(random.Random(5).randbytes(16 * 4096))
@@ -423,7 +431,8 @@ def test_a_database_that_another_program_has_locked_is_refused(path: pathlib.Pat
         db.execute(lock)
         db.execute("DELETE FROM meta")
         ended = run_server(path)
-    assert ended.returncode in (74, 75) and re.search("locked|in use|cannot be used", ended.stderr) and "Traceback" not in ended.stderr, ended
+    assert ended.returncode in (74, 75) and "Traceback" not in ended.stderr, ended
+    assert re.search("locked|in use|cannot be used", ended.stderr)
 
 
 def test_a_folder_that_does_not_exist_is_named(tmp_path: pathlib.Path) -> None:
@@ -585,7 +594,8 @@ def test_history_and_notes_go_with_their_alert(app: Any) -> None:
 def recount(db: sqlite3.Connection) -> set[tuple]:
     """What alert_counts must hold, counted afresh."""
     found: dict[tuple, int] = {}
-    for customer, environment, status, severity, services in db.execute("SELECT customer, environment, status, severity, service FROM alerts"):
+    rows = db.execute("SELECT customer, environment, status, severity, service FROM alerts")
+    for customer, environment, status, severity, services in rows:
         for service in ["", *dict.fromkeys(json.loads(services))]:
             kind = (customer, environment, service, status, severity)
             found[kind] = found.get(kind, 0) + 1
@@ -654,8 +664,8 @@ HOT = [
     ("notes-of-an-alert", "notes_by_alert", lambda tables: tables.alert_notes(1)),
     ("key", "api_keys", lambda tables: tables.find_key("hash")),
     ("heartbeat-by-origin", "heartbeats", lambda tables: tables.find_heartbeat("o", "")),
-    ("page-of-open", "alerts_by_status", {"status": ["open"]}),
-    ("page-of-everything", "alerts_by_status", {}),
+    ("page-of-open", "INDEX alerts_by_", {"status": ["open"]}),
+    ("page-of-everything", "INDEX alerts_by_", {}),
     ("page-of-environment-and-status", "alerts_by_environment", {"environment": ["Production"], "status": ["open"]}),
     ("page-of-environment-and-service", "alert_services", {"environment": ["Production"], "service": ["web"]}),
     ("page-of-service-and-status", "alert_services", {"service": ["web"], "status": ["open", "ack"]}),
