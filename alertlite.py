@@ -44,6 +44,7 @@ import base64
 import collections
 import contextlib
 import fcntl
+import fnmatch
 import gzip
 import hashlib
 import hmac
@@ -58,6 +59,7 @@ import queue
 import random
 import re
 import secrets
+import shlex
 import signal
 import socket
 import sqlite3
@@ -74,8 +76,10 @@ from typing import Any, NamedTuple
 
 import bottle
 import waitress.channel
+import waitress.parser
 import waitress.server
 import waitress.task
+import waitress.wasyncore
 
 __version__ = "0.1.0"
 
@@ -88,15 +92,29 @@ def as_flag(text: str) -> bool:
     """True for on/yes/true/1, False for off/no/false/0."""
     if text.lower() in ("on", "yes", "true", "t", "1"):
         return True
-    if text.lower() in ("off", "no", "false", "f", "0", ""):
+    if text.lower() in ("off", "no", "false", "f", "0"):
         return False
     raise ValueError(f"{text!r} is neither on nor off")
 
 
 def as_whole_number(text: str) -> int:
     """A number >= 0."""
-    if not re.fullmatch(r"[0-9]{1,12}", text):
+    if not re.fullmatch(r"[0-9]{1,10}", text):
         raise ValueError(f"{text!r} is not a whole number")
+    return int(text)
+
+
+def as_positive(text: str) -> int:
+    """A number above 0."""
+    if as_whole_number(text) == 0:
+        raise ValueError("must be above 0")
+    return int(text)
+
+
+def as_days(text: str) -> int:
+    """A number of days from 1 to a hundred years."""
+    if as_positive(text) > 36_500:
+        raise ValueError(f"{text!r} is more than a hundred years")
     return int(text)
 
 
@@ -129,22 +147,22 @@ SETTINGS = (
     Setting("shelve_timeout", "7200", as_whole_number, "seconds a shelved alert stays so; 0 = until somebody unshelves it"),
     Setting("delete_expired_after", "7200", as_whole_number, "seconds a closed or expired alert is kept; 0 = for ever"),
     Setting("delete_info_after", "43200", as_whole_number, "seconds an informational alert is kept; 0 = for ever"),
-    Setting("history_limit", "100", as_whole_number, "history entries kept for an alert"),
+    Setting("history_limit", "100", as_positive, "history entries kept for an alert"),
     Setting("heartbeat_timeout", "86400", as_whole_number, "seconds of silence after which a heartbeat expires; 0 = never"),
     Setting("heartbeat_max_latency", "2000", as_whole_number, "milliseconds between sending and receiving that still count as ok"),
     Setting("heartbeat_events", "Heartbeat", as_list, "alert events that are taken as heartbeats"),
     Setting("heartbeat_alerts", "on", as_flag, "raise an alert for a heartbeat that falls silent"),
     Setting("event_retention", "2592000", as_whole_number, "seconds that the log of events is kept"),
-    Setting("api_key_expire_days", "365", as_whole_number, "days a new key lasts unless it says otherwise"),
+    Setting("api_key_expire_days", "365", as_days, "days a new key lasts unless it says otherwise"),
     Setting("cors_origins", "", as_list, "web origins whose pages may call this server; * = any"),
     Setting("trusted_proxy", "", str, "address of the reverse proxy whose X-Forwarded-… headers are believed"),
-    Setting("threads", "32", as_whole_number, "requests served at the same time"),
-    Setting("connection_limit", "500", as_whole_number, "connections held at the same time"),
-    Setting("body_limit", "1048576", as_whole_number, "bytes of a request body"),
-    Setting("header_limit", "16384", as_whole_number, "bytes of a request's headers"),
-    Setting("url_limit", "8192", as_whole_number, "bytes of a request's address"),
-    Setting("parameter_limit", "200", as_whole_number, "parameters in a request's address"),
-    Setting("read_deadline", "2000", as_whole_number, "milliseconds that one search may take"),
+    Setting("threads", "32", as_positive, "requests served at the same time"),
+    Setting("connection_limit", "500", as_positive, "connections held at the same time"),
+    Setting("body_limit", "1048576", as_positive, "bytes of a request body"),
+    Setting("header_limit", "16384", as_positive, "bytes of a request's headers"),
+    Setting("url_limit", "8192", as_positive, "bytes of a request's address"),
+    Setting("parameter_limit", "200", as_positive, "parameters in a request's address"),
+    Setting("read_deadline", "2000", as_positive, "milliseconds that one search may take"),
 )
 
 
@@ -157,7 +175,7 @@ def load_settings(given: dict[str, str], environ: dict[str, str]) -> SimpleNames
     for setting in SETTINGS:
         text = given.get(setting.name)
         if text is None:
-            text = environ.get("ALERTLITE_" + setting.name.upper(), setting.default)
+            text = environ.get("ALERTLITE_" + setting.name.upper()) or setting.default
         try:
             values[setting.name] = setting.convert(text)
         except ValueError as error:
@@ -490,17 +508,25 @@ def alert_in_status(alert: Alert, status: str, now: int, **changes: Any) -> Aler
     return alert._replace(**changes) if changes else alert
 
 
+# What one value may hold, so that a store, an answer and a search stay within bounds.
+NAME_LIMIT = 500                                     # characters of a name, a tag, a key of an object
+TEXT_LIMIT = 100_000                                 # characters of a text
+ITEM_LIMIT = 1000                                    # items of a list or an object
+
+
 def merged_attributes(old: str, new: dict[str, Any]) -> str:
-    """The attributes with new ones laid over them; null deletes."""
+    """The attributes with new ones laid over them; null deletes. Where both together are too much, the old ones go."""
     known = unpack(old)
-    if all(name in known and known[name] == value for name, value in new.items()):
+    if all(isinstance(value, str) and known.get(name) == value for name, value in new.items()):
         return old
-    return pack_object({name: value for name, value in {**known, **new}.items() if value is not None})
+    merged = pack_object({name: value for name, value in {**known, **new}.items() if value is not None})
+    return merged if len(merged) <= 2 * TEXT_LIMIT else pack_object({name: value for name, value in new.items() if value is not None})
 
 
 def merged_tags(old: str, new: list[str]) -> str:
+    """Every tag once; of too many, the oldest go."""
     known = unpack(old)
-    return old if all(tag in known for tag in new) else pack_list(union(known, new))
+    return old if all(tag in known for tag in new) else pack_list(union(known, new)[-ITEM_LIMIT:])
 
 
 def new_alert(report: AlertReport, now: int) -> Alert:
@@ -829,10 +855,12 @@ class ApiKey(NamedTuple):
 
 
 class Caller(NamedTuple):
-    """Who is asking: login (None = nobody in particular), scopes, the customer it is confined to ('' = none)."""
+    """Who is asking: login (None = nobody in particular), scopes, the customer it is confined to ('' = none), and
+    whether it is the user in person, with a password: a key may speak for its user, but not change who that is."""
     login: str | None
     scopes: tuple[str, ...]
     customer: str = ""
+    in_person: bool = False
 
 
 def scope_is_granted(wanted: str, held: Iterable[str]) -> bool:
@@ -1093,12 +1121,11 @@ class QueryParser:
         return AllOf(tuple(terms)) if len(terms) > 1 else terms[0]
 
     def parse_not(self, field: str) -> Any:
-        if self.peek() == ("logic", "NOT"):
-            self.take()
-            return NoneOf(self.parse_not(field))
-        if self.peek() == ("logic", "MUST"):
-            self.take()
-        return self.parse_term(field)
+        negated = False
+        while self.peek() in (("logic", "NOT"), ("logic", "MUST")):
+            negated ^= self.take()[1] == "NOT"
+        term = self.parse_term(field)
+        return NoneOf(term) if negated else term
 
     def parse_term(self, field: str) -> Any:
         kind, text = self.take()
@@ -1126,6 +1153,10 @@ class QueryParser:
 
 def term_match(field: str, kind: str, text: str) -> Match:
     """What one term of a query asks of a field."""
+    if field == "_exists_":
+        if kind not in ("word", "quoted"):
+            raise bad_query("_exists_: takes the name of an attribute")
+        return Match(f"attributes.{text.strip(chr(34))}", "exists", None)
     if kind == "quoted":
         return Match(field, "phrase", re.sub(r"\\(.)", r"\1", text[1:-1]))
     if kind == "regex":
@@ -1133,8 +1164,6 @@ def term_match(field: str, kind: str, text: str) -> Match:
     if kind == "range":
         low, high = re.split(r"\s+TO\s+", text[1:-1].strip())
         return Match(field, "range", (None if low == "*" else low, text[0] == "[", None if high == "*" else high, text[-1] == "]"))
-    if field == "_exists_":
-        return Match(f"attributes.{text}", "exists", None)
     compared = re.fullmatch(r"(>=|<=|>|<)(.+)", text, re.S)
     if compared:
         op, bound = compared.groups()
@@ -1262,7 +1291,10 @@ def bounded_int(text: str) -> int:
 
 def prefix_end(prefix: str) -> str:
     """The first text after all those that begin with the prefix."""
-    return prefix[:-1] + chr(min(ord(prefix[-1]) + 1, 0x10FFFF)) if prefix else "\U0010ffff"
+    if not prefix:
+        return "\U0010ffff"
+    following = min(ord(prefix[-1]) + 1, 0x10FFFF)
+    return prefix[:-1] + chr(0xE000 if 0xD800 <= following <= 0xDFFF else following)
 
 
 def lowered(sql: str, needle: str) -> str:
@@ -1288,11 +1320,8 @@ def sql_contains(column: Column, field: str, value: str) -> tuple[str, list[Any]
 
 
 def sql_globs(column: Column, field: str, globs: list[str]) -> tuple[str, list[Any]]:
-    """A list is searched as its JSON text, where an element stands between quotes."""
-    text = f"{lowered(column.sql, ''.join(globs))}"
-    if column.kind == "list":
-        globs = ["*" + ("" if glob.startswith("*") else '\n"') + glob + ("" if glob.endswith("*") else '"') + "*" for glob in globs]
-    return "(" + " OR ".join(f"{text} GLOB ?" for _ in globs) + ")", list(globs)
+    test = f"element_glob({column.sql}, ?)" if column.kind == "list" else f"{lowered(column.sql, ''.join(globs))} GLOB ?"
+    return "(" + " OR ".join(test for _ in globs) + ")", list(globs)
 
 
 def sql_phrase(column: Column, field: str, value: str) -> tuple[str, list[Any]]:
@@ -1471,10 +1500,11 @@ class Tables:
         rows = self.rows(f"SELECT {ALERT_COLUMNS} FROM alerts WHERE id = ?", (ident,)) \
             or self.rows(f"SELECT {ALERT_COLUMNS} FROM alerts WHERE last_receive_id = ? AND last_receive_id <> id", (ident,))
         if not rows and len(ident) >= 8:
-            bounds = (ident, prefix_end(ident))
+            bounds = (ident, prefix_end(ident), customer)
             rows = self.rows(
-                f"SELECT {ALERT_COLUMNS} FROM alerts WHERE id >= ? AND id < ? UNION SELECT {ALERT_COLUMNS} FROM alerts"
-                " WHERE last_receive_id >= ? AND last_receive_id < ? AND last_receive_id <> id LIMIT 2", (*bounds, *bounds))
+                f"SELECT {ALERT_COLUMNS} FROM alerts WHERE id >= ? AND id < ? AND ? IN ('', customer) UNION"
+                f" SELECT {ALERT_COLUMNS} FROM alerts WHERE last_receive_id >= ? AND last_receive_id < ? AND ? IN ('', customer)"
+                " AND last_receive_id <> id LIMIT 2", (*bounds, *bounds))
         alerts = [Alert(*row) for row in rows if customer in ("", row[Alert._fields.index("customer")])]
         if len(alerts) > 1:
             raise Conflict(f"more than one alert has an id that begins with {ident}")
@@ -1582,8 +1612,8 @@ class Tables:
             [services[0] if services else "", *(arg for _, args in conditions for arg in args)])]
 
     def service_tallies(self, wanted: AlertFilter) -> list[Tally]:
-        """The same for each service."""
-        if not wanted.other:
+        """The same for each service that a matching alert has."""
+        if not wanted.other and "service" not in wanted.equal:
             conditions = [sql_among(name, wanted.equal.get(name)) for name in COUNTED_FIELDS]
             return [Tally(*row) for row in self.rows(
                 "SELECT environment, service, status, severity, sum(count) FROM alert_counts WHERE service <> '' AND "
@@ -1662,14 +1692,15 @@ class Tables:
             self.recent.remember_history(seq, history)
         return history
 
-    def history_page(self, wanted: AlertFilter, ident: str | None, limit: int, offset: int) -> list[tuple[HistoryEntry, Alert]]:
-        """History entries of matching alerts, newest first, each with its alert."""
+    def history_page(self, wanted: AlertFilter, idents: list[str], limit: int, offset: int) -> list[tuple[HistoryEntry, Alert]]:
+        """History entries of matching alerts, newest first, each with its alert. idents: beginnings of an id of the alert
+        or of one of its entries; none = any."""
         where, args = sql_of_filter(wanted)
-        if ident is not None:
-            bounds = (ident, prefix_end(ident))
-            where += (" AND (id >= ? AND id < ? OR last_receive_id >= ? AND last_receive_id < ?"
+        if idents:
+            begins = ("(id >= ? AND id < ? OR last_receive_id >= ? AND last_receive_id < ?"
                       " OR seq IN (SELECT alert FROM alert_history WHERE id >= ? AND id < ?))")
-            args = [*args, *bounds, *bounds, *bounds]
+            where += f" AND ({' OR '.join(begins for _ in idents)})"
+            args = [*args, *(bound for ident in idents for bound in (ident, prefix_end(ident)) * 3)]
         narrow = f" WHERE h.alert IN (SELECT seq FROM alerts WHERE {where})" if where != "1" else ""
         rows = self.rows(
             f"SELECT {', '.join('h.' + name for name in HistoryEntry._fields)}, {', '.join('a.' + name for name in Alert._fields)}"
@@ -1867,8 +1898,10 @@ TOP_SQL = {
 }
 
 
-def attribute_of(attributes: str, name: str) -> str | None:
-    """SQL function: one attribute as text; NULL where there is none."""
+def attribute_of(attributes: str, name: str, is_over: Callable[[], bool]) -> str | None:
+    """SQL function: one attribute as text; NULL where there is none. Gives up when is_over(): SQLite asks only between rows."""
+    if is_over():
+        raise TimeoutError
     value = unpack(attributes).get(name)
     return value if value is None or isinstance(value, str) else json.dumps(value)
 
@@ -1878,11 +1911,17 @@ def problem_of_sqlite(error: sqlite3.Error) -> Problem:
     text = str(error)
     if "full" in text:
         return StorageFull("the disk is full: nothing was stored")
-    if "interrupted" in text:
+    if "interrupted" in text or "user-defined function" in text:
         return Unavailable("the search takes too long: narrow it by status, environment or service")
     if isinstance(error, sqlite3.IntegrityError):
         return Conflict("it conflicts with something stored")
     return Unavailable("the store cannot be used now: nothing was stored")
+
+
+def element_matches(items: str, glob: str) -> bool:
+    """SQL function: whether an element of a list matches a GLOB in lower case."""
+    pattern = glob.replace("[^", "[!")
+    return any(fnmatch.fnmatchcase(item.lower(), pattern) for item in unpack(items))
 
 
 def is_storage_error(error: Exception) -> bool:
@@ -1915,12 +1954,15 @@ class Store:
         self.last_error: str | None = None
         self.lock_file = lock_database(path)
         self.was_unclean = os.path.exists(path + "-wal") and os.path.getsize(path + "-wal") > 0
-        try:
-            refuse_foreign_file(path, os.fstat(self.lock_file.fileno()).st_size > 0, self.was_unclean)
-            self.db = connect(path)
-            prepare_database(self.db, path)
-        except sqlite3.DatabaseError as error:
-            raise StartupRefused(f"{path} cannot be used: {error}. Restore a backup, or move the file away.", 74) from None
+        with contextlib.ExitStack() as on_refusal:
+            on_refusal.callback(self.lock_file.close)
+            try:
+                refuse_foreign_file(path, os.fstat(self.lock_file.fileno()).st_size > 0, self.was_unclean)
+                self.db = on_refusal.enter_context(contextlib.closing(connect(path)))
+                prepare_database(self.db, path)
+            except sqlite3.DatabaseError as error:
+                raise StartupRefused(f"{path} cannot be used: {error}. Restore a backup, or move the file away.", 74) from None
+            on_refusal.pop_all()
         self.tables = Tables(self.db, RecentAlerts())
         self.jobs: collections.deque[Job] = collections.deque()
         self.gate = threading.Lock()
@@ -2050,6 +2092,10 @@ class Store:
         finally:
             self.readers.put(reader)
 
+    def has_keys(self) -> bool:
+        with self.read() as tables:
+            return bool(tables.row("SELECT 1 FROM api_keys LIMIT 1"))
+
     def close(self) -> None:
         """Finishes: the WAL is moved into the file, which makes the stop a clean one."""
         for _ in range(self.MOST_READERS):
@@ -2137,8 +2183,9 @@ def connect_reader(path: str, is_over: Callable[[], bool]) -> sqlite3.Connection
     db.execute("PRAGMA query_only = 1")
     db.execute("PRAGMA busy_timeout = 5000")
     db.set_progress_handler(is_over, 10_000)
-    db.create_function("attribute", 2, attribute_of, deterministic=True)
-    db.create_function("fold", 1, str.lower, deterministic=True)
+    db.create_function("attribute", 2, lambda attributes, name: attribute_of(attributes, name, is_over), deterministic=True)
+    db.create_function("element_glob", 2, element_matches, deterministic=True)
+    db.create_function("fold", 1, lambda value: str(value).lower(), deterministic=True)
     if re2_library():
         db.create_function("re2_found", 2, lambda pattern, text: bool(re2_library().search(pattern, text)), deterministic=True)
     return db
@@ -2225,9 +2272,11 @@ class Engine:
         self.started_at = self.listening_since = clock.now()
         self.metrics = Metrics()
         self.callers: dict[str, tuple[int, str, Caller]] = {}      # key hash -> expires_at, id, caller; see find_caller
+        self.caller_changes = 0
         self.key_uses: dict[str, tuple[int, int]] = {}
         self.key_uses_lock = threading.Lock()
         self.password_lock = threading.Lock()
+        self.password_places = threading.Semaphore(3)      # sign-ins that may wait; more would take all threads
         self.passwords: dict[str, str] = {}          # login -> hash of the password last found right
         self.review_after_changed_settings()
 
@@ -2529,6 +2578,7 @@ class Engine:
 
     def forget_callers(self) -> None:
         """After any change of users or keys: nobody is known by heart any more."""
+        self.caller_changes += 1
         self.callers.clear()
         self.passwords.clear()
 
@@ -2539,20 +2589,21 @@ class Engine:
         def work(tables: Tables) -> bool:
             if tables.find_key(hash_key(key)):
                 return False
-            if tables.find_user("admin") is None:
-                tables.save_user(User(0, new_id(), "admin", "Administrator", None, None, "active", pack_list(["admin"]),
-                                      "{}", "made at the first start", 0, now, now, None))
             tables.save_key(ApiKey(0, new_id(), hash_key(key), key[:6], "admin", pack_list(ROLE_SCOPES["admin"]),
                                    "administrator's first key", "", now + 3650 * 86_400_000, 0, None))
             return True
 
+        self.create_admin_user()
         made = self.store.write(work)
         self.forget_callers()
         return made
 
-    def has_keys(self) -> bool:
-        with self.store.read() as tables:
-            return bool(tables.row("SELECT 1 FROM api_keys LIMIT 1"))
+    def create_admin_user(self) -> None:
+        """Puts admin on the list of users, where it is not there."""
+        now = self.clock.now()
+        admin = User(0, new_id(), "admin", "Administrator", None, None, "active", pack_list(["admin"]), "{}",
+                     "made at the first start", 0, now, now, None)
+        self.store.write(lambda tables: tables.find_user("admin") or tables.save_user(admin))
 
     def find_caller(self, key: str) -> Caller:
         """Who a key stands for, counting the use. Unauthenticated where it is unknown, expired or its user is gone."""
@@ -2560,7 +2611,10 @@ class Engine:
         hashed = hash_key(key)
         known = self.callers.get(hashed)
         if known is None:
-            known = self.callers[hashed] = self.look_up_caller(hashed)
+            changes = self.caller_changes
+            known = self.look_up_caller(hashed)
+            if changes == self.caller_changes:       # else what was read may be what has just been revoked
+                self.callers[hashed] = known
         expires_at, ident, caller = known
         if expires_at <= now:
             raise Unauthenticated("API key has expired")
@@ -2587,13 +2641,19 @@ class Engine:
             user = tables.find_user(login)
             scopes = [scope for role in unpack(user.roles) for scope in tables.role_scopes(role)] if user else []
         quick = hash_key(f"{login}\0{password}")
-        with self.password_lock:
-            known = self.passwords.get(login) == quick
-            right = known or password_is_right(password, user.password_hash if user and user.password_hash else NO_PASSWORD)
+        if self.passwords.get(login) != quick and not self.password_places.acquire(blocking=False):
+            raise Unavailable("too many sign-ins at the same time")
+        right = self.passwords.get(login) == quick
+        if not right:
+            try:
+                with self.password_lock:
+                    right = password_is_right(password, user.password_hash if user and user.password_hash else NO_PASSWORD)
+            finally:
+                self.password_places.release()
         if not right or user is None or user.password_hash is None or user.status != "active":
             raise Unauthenticated("invalid username or password")
         self.passwords[login] = quick
-        return Caller(user.login, tuple(dict.fromkeys(scopes)))
+        return Caller(user.login, tuple(dict.fromkeys(scopes)), in_person=True)
 
     def flush_key_uses(self) -> None:
         """Writes how often keys were used, where they were."""
@@ -2612,6 +2672,7 @@ class Engine:
         now = self.clock.now()
 
         def work(tables: Tables) -> User:
+            refuse_confined(caller)
             for name in filter(None, (user.login, user.email)):
                 if tables.find_user(name):
                     raise Conflict(f"user with login or email {name} already exists")
@@ -2636,16 +2697,19 @@ class Engine:
             holder = tables.find_user(new.email) if new.email and new.email != old.email else None
             if holder and holder.seq != old.seq:
                 raise Conflict(f"user with email {new.email} already exists")
-            if new.roles != old.roles:
-                self._refuse_roles(tables, new.roles, caller)
+            refuse_confined(caller)
+            self._refuse_roles(tables, old.roles, caller)  # or who may change users could sign in as an administrator
+            self._refuse_roles(tables, new.roles, caller)
             return tables.save_user(new._replace(updated_at=now))
 
         updated = self.store.write(work)
         self.forget_callers()
         return updated
 
-    def delete_user(self, ident: str) -> None:
+    def delete_user(self, ident: str, caller: Caller) -> None:
         """Takes somebody off the list; the keys of that user end with it. NotFound."""
+        refuse_confined(caller)
+
         def work(tables: Tables) -> None:
             user = tables.get_user(ident)
             tables.delete_keys_of(user.login)
@@ -2682,12 +2746,23 @@ class Engine:
     def visible_key(self, tables: Tables, ident: str, caller: Caller) -> ApiKey:
         """The key with this text or id; NotFound also where it is somebody else's and the caller no administrator."""
         key = tables.find_key(hash_key(ident)) or tables.find_key(ident)
-        if key is None or key.key_hash == ident or not (is_key_admin(caller) or key.user == caller.login):
+        if key is None or key.key_hash == ident or not sees_key(key, caller):
             raise NotFound()
         return key
 
 
 NO_PASSWORD = "scrypt$00$00"                         # verified where there is no password, so that it takes as long
+
+
+def sees_key(key: ApiKey, caller: Caller) -> bool:
+    """Everybody sees his own keys, an administrator all of the customer that he is confined to, if to any."""
+    return caller.customer in ("", key.customer) and (is_key_admin(caller) or key.user == caller.login)
+
+
+def refuse_confined(caller: Caller) -> None:
+    """Forbidden for a caller confined to one customer: what it asks for concerns all of them."""
+    if caller.customer:
+        raise Forbidden(f"not with a key that is confined to customer {caller.customer}")
 
 
 def is_key_admin(caller: Caller) -> bool:
@@ -2739,12 +2814,9 @@ class Metrics:
 # data: methods, path, scope, dialect, function. The function gets (api, call, its path's parts) and returns a dict,
 # or (status, dict), or (status, dict, headers).
 
-NAME_LIMIT = 500                                     # characters of a name, a tag, a key of an object
-TEXT_LIMIT = 100_000                                 # characters of a text
-ITEM_LIMIT = 1000                                    # items of a list or an object
 DEPTH_LIMIT = 32                                     # JSON within JSON
-JSON_DEPTH = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.S)
 LOGGED_TEXT = re.compile(r"[^\x20-\x7e]")
+ACCEPTS_GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q\s*=\s*0(\.0*)?\s*(,|$))")
 GZIP_FROM = 4096                                     # bytes of an answer worth compressing
 
 
@@ -2757,8 +2829,9 @@ def refuse_deep_json(raw: bytes) -> None:
     if raw.count(b"[") + raw.count(b"{") <= DEPTH_LIMIT:
         return
     depth = 0
-    for match in JSON_DEPTH.finditer(raw):
-        depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(match.group()[:2], 0)
+    outside_strings = b"".join(raw.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')[::2])
+    for bracket in re.findall(rb"[\[\]{}]", outside_strings):
+        depth += 1 if bracket in b"[{" else -1
         if depth > DEPTH_LIMIT:
             raise bad_json(f"the body is nested more than {DEPTH_LIMIT} deep")
 
@@ -2772,7 +2845,7 @@ def unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def int_of_64_bits(text: str) -> int:
-    if len(text) > 19 or not -2**63 <= int(text) < 2**63:
+    if len(text) > 20 or not -2**63 <= int(text) < 2**63:
         raise ValueError(f"{text[:40]} is a number beyond 64 bits")
     return int(text)
 
@@ -2851,6 +2924,13 @@ class Fields:
             raise Invalid(f"{name} is longer than {NAME_LIMIT} characters")
         return value
 
+    def ident(self, name: str) -> str:
+        """An id that fits into an address; missing and null mean a new one."""
+        value = self.name(name)
+        if value and (not re.fullmatch(r"[A-Za-z0-9._:~-]{1,200}", value) or value in ("me", ".", "..")):
+            raise Invalid(f"{name} may only have letters, digits and . _ : ~ - and must be no longer than 200 characters")
+        return value or new_id()
+
     def required(self, name: str) -> str:
         if self.values.get(name) in (None, ""):
             raise Invalid(f'Missing mandatory value for "{name}"')
@@ -2890,8 +2970,8 @@ class Fields:
         for index, item in enumerate(value):
             if not isinstance(item, str):
                 raise Invalid(f"{name}[{index}] must be a string")
-            if len(item) > NAME_LIMIT:
-                raise Invalid(f"{name}[{index}] is longer than {NAME_LIMIT} characters")
+            if not 0 < len(item) <= NAME_LIMIT:
+                raise Invalid(f"{name}[{index}] is empty or longer than {NAME_LIMIT} characters")
         return value
 
     def attributes(self, name: str = "attributes") -> dict[str, Any]:
@@ -2899,8 +2979,8 @@ class Fields:
         value = self.values.get(name, {})
         if not isinstance(value, dict):
             raise Invalid(f"{name} must be a JSON object")
-        if len(value) > ITEM_LIMIT:
-            raise Invalid(f"{name} has more than {ITEM_LIMIT} members")
+        if len(value) > ITEM_LIMIT or len(pack_object(value)) > 2 * TEXT_LIMIT:
+            raise Invalid(f"{name} has more than {ITEM_LIMIT} members or {2 * TEXT_LIMIT} characters")
         for key in value:
             if "." in key or "$" in key:
                 raise Invalid(f'Attribute keys must not contain "." or "$": {name} has {key[:40]!r}')
@@ -3050,9 +3130,24 @@ def request_id(environ: dict[str, Any]) -> str:
 def presented_key(call: Call) -> str:
     """The key that a request presents in one of the accepted ways; '' for none."""
     kind, _, value = call.environ.get("HTTP_AUTHORIZATION", "").partition(" ")
-    if kind in ("Key", "Token", "Bearer"):
+    if kind.lower() in ("key", "token", "bearer"):
         return value.strip() or "-"
-    return call.environ.get("HTTP_X_API_KEY") or call.parameter("api-key")
+    other = "-" if kind and kind.lower() != "basic" else ""          # a scheme that is not known is a wrong key, not none
+    return call.environ.get("HTTP_X_API_KEY") or call.parameter("api-key") or other
+
+
+def refuse_other_sites(environ: dict[str, Any], settings: SimpleNamespace) -> None:
+    """Forbidden where a page of another site makes a browser call a server that asks nobody for a key: by its Origin,
+    or by a name that was made to point here (DNS rebinding)."""
+    host = environ.get("HTTP_HOST", "")
+    origin = environ.get("HTTP_ORIGIN", "").partition("://")[2]
+    named = urllib.parse.urlsplit("//" + host).hostname or ""
+    known = urllib.parse.urlsplit(settings.base_url).hostname
+    is_listed = "*" in settings.cors_origins or environ.get("HTTP_ORIGIN") in settings.cors_origins
+    if origin not in ("", host) and not is_listed:
+        raise Forbidden("not from a page of another site, unless cors_origins names it")
+    if not (settings.insecure or named in ("", "localhost", known) or re.fullmatch(r"[0-9.]+|[0-9a-f:]+", named)):
+        raise Forbidden(f"not by the name {named[:100]}: without authentication only by address, localhost or base_url")
 
 
 def presented_password(environ: dict[str, Any]) -> tuple[str, str] | None:
@@ -3106,12 +3201,17 @@ class Api:
         content = body if isinstance(body, bytes) else json_text(body)
         fields = {"Content-Type": "application/json", "X-Request-ID": call.request_id, "X-Content-Type-Options": "nosniff",
                   "Cache-Control": "no-store", **headers, **self.cors_headers(environ)}
-        if len(content) >= GZIP_FROM and "gzip" in environ.get("HTTP_ACCEPT_ENCODING", ""):
+        if len(content) >= GZIP_FROM and ACCEPTS_GZIP.search(environ.get("HTTP_ACCEPT_ENCODING", "")):
             content = gzip.compress(content, 1)
             fields.update({"Content-Encoding": "gzip", "Vary": "Accept-Encoding, Origin"})
         fields["Content-Length"] = str(len(content))
         start_response(STATUS_LINES[status], list(fields.items()))
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [content]
+
+    def health_problem(self) -> str | None:
+        """Why the process cannot do its job; None = it can."""
+        error = self.engine.store.last_error
+        return self.find_problem() or (f"writing fails: {error}" if error else None)
 
     def serve(self, call: Call) -> Any:
         """What the route answers; Problem where the request fails."""
@@ -3138,13 +3238,14 @@ class Api:
         """Who calls; Unauthenticated or Forbidden where that is nobody or too little. What is presented is always verified."""
         if scope is None:
             return None
-        login = presented_password(call.environ)
-        key = presented_key(call) if login is None else ""
-        if login:
-            caller = self.engine.find_password_caller(*login)
-        elif key:
+        key = presented_key(call)
+        login = None if key else presented_password(call.environ)
+        if key:
             caller = self.engine.find_caller(key)
+        elif login:
+            caller = self.engine.find_password_caller(*login)
         elif not self.settings.auth:
+            refuse_other_sites(call.environ, self.settings)
             return ALL_RIGHTS
         else:
             raise Unauthenticated("Missing authorization API Key or Bearer Token")
@@ -3154,8 +3255,8 @@ class Api:
 
     def cors_headers(self, environ: dict[str, Any]) -> dict[str, str]:
         """What lets a page of an allowed origin read the answer; errors too, or it could not show them."""
-        origin = environ.get("HTTP_ORIGIN")
         allowed = self.settings.cors_origins
+        origin = environ.get("HTTP_ORIGIN") or (allowed[0] if allowed else None)
         if not origin or not ("*" in allowed or origin in allowed):
             return {}
         return {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
@@ -3238,7 +3339,7 @@ def parse_page(call: Call) -> Page:
     """page, and page-size or its older name limit. What is no number counts as not given; 0 means the default."""
     def number(name: str, default: int) -> int:
         text = call.parameter(name)
-        return int(text) if re.fullmatch(r"-?[0-9]{1,9}", text) else default
+        return int(text) if re.fullmatch(r"-?[0-9]{1,18}", text) else default
 
     size = number("page-size", number("limit", DEFAULT_PAGE_SIZE)) or DEFAULT_PAGE_SIZE
     if size < 0:
@@ -3269,7 +3370,7 @@ def parse_alert(fields: Fields, call: Call, settings: SimpleNamespace) -> AlertR
     if fields.values.get("customer") == "":
         raise Invalid("customer must not be an empty string")
     return AlertReport(
-        id=fields.name("id") or new_id(), resource=resource, event=event,
+        id=fields.ident("id"), resource=resource, event=event,
         environment=fields.name("environment", settings.default_environment), severity=severity,
         status="open" if status == "blackout" else status,     # a sender cannot black itself out
         correlate=fields.names("correlate"), service=fields.names("service"), group=fields.name("group", "Misc"),
@@ -3342,7 +3443,7 @@ def parse_filter(call: Call, special: tuple[str, ...] = ()) -> AlertFilter:
     groups: dict[tuple[str, bool], list[str]] = {}
     for key, value in call.query:
         name, negated = key.removesuffix("!"), key.endswith("!")
-        if name in IGNORED_PARAMETERS or name in special:
+        if name in IGNORED_PARAMETERS or key in special:
             continue
         field = alert_field_name(name)
         if field is None or name == "tags":
@@ -3350,7 +3451,7 @@ def parse_filter(call: Call, special: tuple[str, ...] = ()) -> AlertFilter:
         groups.setdefault((field, negated), []).append(value)
     equal, other = {}, [*parse_query_text(call), *parse_dates(call)]
     for (field, negated), values in groups.items():
-        if field in COUNTED_FIELDS and not negated and not any(value.startswith("~") for value in values):
+        if field in COUNTED_FIELDS and not negated and not any(value.startswith("~") or not value for value in values):
             equal[field] = values
             continue
         any_of = AnyOf(tuple(regex_match(field, value[1:]) if value.startswith("~") else Match(field, "is", value) for value in values))
@@ -3392,8 +3493,19 @@ def noted(body: dict[str, Any], rows: Iterable[Any]) -> dict[str, Any]:
     return {"status": "ok", **body} if rows else {"status": "ok", "message": "not found", **body}
 
 
+def forwarded_back(call: Call) -> Any:
+    """The answer to what this server forwarded itself, and another one sends back; None = it is not that."""
+    visited = [address.strip() for address in call.environ.get("HTTP_X_ALERTA_LOOP", "").split(",")]
+    if call.base not in visited:
+        return None
+    by = call.environ.get("HTTP_ORIGIN") or call.address
+    return 202, {"status": "ok", "message": f"Alert forwarded by {by} already processed by {call.base}"}
+
+
 @route("POST", "/alert", "write:alerts", "received")
 def alerta_receive_alert(api: Api, call: Call) -> Any:
+    if looped := forwarded_back(call):
+        return looped
     received = api.engine.receive_alert(parse_alert(call.json(), call, api.settings), call.caller)
     if received.heartbeat:
         return 202, {"status": "ok", "message": "Alert converted to Heartbeat", "id": received.heartbeat.id}
@@ -3420,6 +3532,8 @@ def alerta_set_status(api: Api, call: Call, ident: str) -> Any:
 
 @route("PUT", "/alert/<ident>/action", "write:alerts", "status")
 def alerta_act(api: Api, call: Call, ident: str) -> Any:
+    if looped := forwarded_back(call):
+        return looped
     fields = call.json()
     action = fields.name("action")
     if not action:
@@ -3463,6 +3577,8 @@ def alerta_set_attributes(api: Api, call: Call, ident: str) -> Any:
 
 @route("DELETE", "/alert/<ident>", "delete:alerts", "deleted")
 def alerta_delete_alert(api: Api, call: Call, ident: str) -> Any:
+    if looped := forwarded_back(call):
+        return looped
     api.engine.delete_alert(ident, call.caller)
     return {"status": "ok"}
 
@@ -3558,8 +3674,9 @@ def show_history_row(entry: HistoryEntry, alert: Alert, base: str) -> dict[str, 
 @route("GET", "/alerts/history", "read:alerts", "queries")
 def alerta_history(api: Api, call: Call) -> Any:
     wanted, page = parse_filter(call, special=("id",)), parse_page(call)
+    idents = [value for key, value in call.query if key == "id"]
     with api.engine.store.read() as tables:
-        found = tables.history_page(wanted, call.parameter("id") or None, page.size, page.offset)
+        found = tables.history_page(wanted, idents, page.size, page.offset)
     last = max((entry.updated_at for entry, _ in found), default=api.clock.now())
     rows = [show_history_row(entry, alert, call.base) for entry, alert in found]
     return noted({"history": rows, "total": len(rows), "lastTime": text_from_ms(last)}, rows)
@@ -3651,7 +3768,7 @@ def alerta_tags(api: Api, call: Call) -> Any:
 def parse_beat(fields: Fields, settings: SimpleNamespace) -> Beat:
     if fields.values.get("customer") == "":
         raise Invalid("customer must not be an empty string")
-    return Beat(id=fields.name("id") or new_id(), origin=fields.name("origin", program_origin()), customer=fields.name("customer"),
+    return Beat(id=fields.ident("id"), origin=fields.name("origin", program_origin()), customer=fields.name("customer"),
                 tags=fields.names("tags"), attributes=fields.attributes(),
                 timeout=fields.seconds("timeout", settings.heartbeat_timeout), created_at=fields.moment("createTime"))
 
@@ -3688,9 +3805,9 @@ def alerta_delete_heartbeat(api: Api, call: Call, ident: str) -> Any:
 route("POST", "/heartbeat/<ident>", "write:heartbeats")(delete_by_post(alerta_delete_heartbeat))
 
 LIST_PARAMETERS = IGNORED_PARAMETERS | {"sort-by"}
-HEARTBEAT_FILTERS = {"origin": "origin", "id": "id", "tag": "tags", "type": "type", "createTime": "createTime", "timeout": "timeout",
+HEARTBEAT_FILTERS = {"attributes": "attributes", "origin": "origin", "id": "id", "tag": "tags", "type": "type", "createTime": "createTime", "timeout": "timeout",
                      "receiveTime": "receiveTime", "customer": "customer", "latency": "latency", "since": "since", "status": "status"}
-USER_FILTERS = {"id": "id", "name": "name", "login": "login", "email": "email", "status": "status", "text": "text",
+USER_FILTERS = {"attributes": "attributes", "id": "id", "name": "name", "login": "login", "email": "email", "status": "status", "text": "text",
                 "email_verified": "email_verified", "role": "roles", "roles": "roles", "domain": "domain"}
 KEY_FILTERS = {"id": "id", "key": "key", "status": "status", "user": "user", "scope": "scopes", "scopes": "scopes", "type": "type",
                "text": "text", "expireTime": "expireTime", "count": "count", "lastUsedTime": "lastUsedTime", "customer": "customer"}
@@ -3698,7 +3815,7 @@ KEY_FILTERS = {"id": "id", "key": "key", "status": "status", "user": "user", "sc
 
 def row_has(row: dict[str, Any], field: str, wanted: str) -> bool:
     """Whether a shown row has a value; ~text looks for a part of it, whatever its case."""
-    value = row["attributes"].get(field[11:]) if field.startswith("attributes.") else row.get(field)
+    value = row.get("attributes", {}).get(field[11:]) if field.startswith("attributes.") else row.get(field)
     values = value if isinstance(value, list) else [value]
     texts = ["" if item is None else item if isinstance(item, str) else json.dumps(item) for item in values]
     if wanted.startswith("~"):
@@ -3706,12 +3823,18 @@ def row_has(row: dict[str, Any], field: str, wanted: str) -> bool:
     return any(text.startswith(wanted) if field == "id" and len(wanted) >= 8 else text == wanted for text in texts)
 
 
+def sort_key(value: Any) -> tuple[bool, float, str]:
+    """Numbers by size, everything else by its text, nothing first."""
+    number = value if isinstance(value, (int, float)) else 0
+    return value is not None, number, "" if value is None else str(value)
+
+
 def choose_rows(call: Call, rows: list[dict[str, Any]], filters: dict[str, str]) -> list[dict[str, Any]]:
     """The rows of a small collection that the request asks for, sorted (spec/alerta.md 4.4)."""
     groups: dict[tuple[str, bool], list[str]] = {}
     for key, value in call.query:
         name, negated = key.removesuffix("!"), key.endswith("!")
-        field = filters.get(name) or (name if name.startswith("attributes.") else None)
+        field = filters.get(name) or (name if name.startswith("attributes.") and "attributes" in filters else None)
         if name in LIST_PARAMETERS:
             continue
         if field is None:
@@ -3723,7 +3846,8 @@ def choose_rows(call: Call, rows: list[dict[str, Any]], filters: dict[str, str])
         field = filters.get(text.removeprefix("-"))
         if field is None:
             raise Invalid(f"Sorting by '{text[:60]}' field not supported.")
-        rows.sort(key=lambda row: json.dumps(row.get(field)), reverse=text.startswith("-"))
+        newest_first = field.endswith("Time") and field != "expireTime"
+        rows.sort(key=lambda row: sort_key(row.get(field)), reverse=text.startswith("-") != newest_first)
     return rows
 
 
@@ -3764,7 +3888,7 @@ def parse_user(fields: Fields) -> User:
     if not login:
         raise Invalid('Missing mandatory value for "login" or "email"')
     roles = fields.names("roles") if "roles" in fields else []
-    return User(0, fields.name("id") or new_id(), login, name, email, parse_password(fields),
+    return User(0, fields.ident("id"), login, name, email, parse_password(fields),
                 fields.one_of("status", ("active", "inactive"), "active"), pack_list(roles or ["user"]),
                 pack_object(fields.attributes() if "attributes" in fields else {}), fields.text("text"),
                 int(fields.flag("email_verified", False)), 0, 0, None)
@@ -3817,9 +3941,9 @@ def alerta_users(api: Api, call: Call) -> Any:
 
 
 def own_user(api: Api, call: Call) -> User:
-    """The user behind the caller; NotFound for a key of nobody on the list."""
+    """The user who signed in; NotFound behind a key, which would else be as strong as its user."""
     with api.engine.store.read() as tables:
-        user = tables.find_user(call.caller.login) if call.caller.login else None
+        user = tables.find_user(call.caller.login) if call.caller.in_person else None
     if user is None:
         raise NotFound()
     return user
@@ -3839,8 +3963,8 @@ def alerta_update_me(api: Api, call: Call) -> Any:
     for name, value in fields.values.items():
         if name not in OWN_FIELDS and value not in (None, {}):
             raise Invalid(f"{name} cannot be changed here")
-    fields.values = {name: value for name, value in fields.values.items() if name in OWN_FIELDS}
-    user = api.engine.update_user(own_user(api, call).id, parse_user_change(fields), call.caller)
+    change = parse_user_change(Fields({name: value for name, value in fields.values.items() if name in OWN_FIELDS}))
+    user = api.engine.update_user(own_user(api, call).id, change, call.caller)
     return {"status": "ok", "user": show_user(user, call.base)}
 
 
@@ -3855,8 +3979,8 @@ def deep_merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
                       for name, value in new.items()}}
 
 
-def set_user_attributes(api: Api, call: Call, ident: str) -> Any:
-    """Merged deeply; null deletes at the top and is stored further down."""
+def parse_user_attributes(call: Call) -> Callable[[User], User]:
+    """What PUT …/attributes changes: merged deeply; null deletes at the top and is stored further down."""
     attributes = call.json().attributes()
     if not attributes:
         raise Invalid("must supply 'attributes' as json data")
@@ -3865,18 +3989,20 @@ def set_user_attributes(api: Api, call: Call, ident: str) -> Any:
         merged = deep_merged(unpack(user.attributes), attributes)
         return user._replace(attributes=pack_object({name: value for name, value in merged.items() if value is not None}))
 
-    api.engine.update_user(ident, change, call.caller)
-    return {"status": "ok"}
+    return change
 
 
 @route("PUT", "/user/me/attributes", ANYBODY)
 def alerta_set_my_attributes(api: Api, call: Call) -> Any:
-    return set_user_attributes(api, call, own_user(api, call).id)
+    change = parse_user_attributes(call)
+    api.engine.update_user(own_user(api, call).id, change, call.caller)
+    return {"status": "ok"}
 
 
 @route("PUT", "/user/<ident>/attributes", "admin:users")
 def alerta_set_user_attributes(api: Api, call: Call, ident: str) -> Any:
-    return set_user_attributes(api, call, ident)
+    api.engine.update_user(ident, parse_user_attributes(call), call.caller)
+    return {"status": "ok"}
 
 
 @route("GET", "/user/<ident>", "admin:users")
@@ -3893,7 +4019,7 @@ def alerta_update_user(api: Api, call: Call, ident: str) -> Any:
 
 @route("DELETE", "/user/<ident>", "admin:users")
 def alerta_delete_user(api: Api, call: Call, ident: str) -> Any:
-    api.engine.delete_user(ident)
+    api.engine.delete_user(ident, call.caller)
     return {"status": "ok"}
 
 
@@ -3936,7 +4062,7 @@ def parse_key(fields: Fields, caller: Caller, now: int, expire_days: int) -> tup
     text = fields.name("key") or new_key()
     if not 16 <= len(text) <= 200 or not text.isascii() or not text.isprintable():
         raise Invalid("key must be 16 to 200 printable characters")
-    return text, ApiKey(0, fields.name("id") or new_id(), hash_key(text), text[:6], user,
+    return text, ApiKey(0, fields.ident("id"), hash_key(text), text[:6], user,
                         pack_list(parse_scopes(fields, ROLE_SCOPES["user"])), fields.text("text") or f"API Key for {user}",
                         fields.name("customer"), fields.moment("expireTime", now + expire_days * 86_400_000), 0, None)
 
@@ -3997,13 +4123,13 @@ route("POST", "/key/<ident:path>", "admin:keys")(delete_by_post(alerta_delete_ke
 
 def list_keys(api: Api, call: Call, user: str | None) -> Any:
     with api.engine.store.read() as tables:
-        rows = [show_key(api, key, call.base) for key in tables.list_keys(user)]
+        rows = [show_key(api, key, call.base) for key in tables.list_keys(user) if sees_key(key, call.caller)]
     return show_rows(call, "keys", choose_rows(call, rows, KEY_FILTERS), time=text_from_ms(api.clock.now()))
 
 
 @route("GET", "/keys", "read:keys")
 def alerta_keys(api: Api, call: Call) -> Any:
-    return list_keys(api, call, None if is_key_admin(call.caller) else call.caller.login or "")
+    return list_keys(api, call, None)
 
 
 @route("GET", "/keys/<user>", "read:keys")
@@ -4016,6 +4142,7 @@ def alerta_user_keys(api: Api, call: Call, user: str) -> Any:
 # --- what clients ask at their start, and management (spec/alerta.md 1.15, 7, 8.1)
 
 def show_config(settings: SimpleNamespace, base: str) -> dict[str, Any]:
+    """What clients and the web UI read before anything else (spec/alerta.md 8.1)."""
     colors = {"severity": {name: color for name, (_, color) in SEVERITIES.items()},
               "status": {name: color for name, (_, color) in STATUSES.items() if color}, "text": "black"}
     severity = {name: code for name, (code, _) in SEVERITIES.items()}
@@ -4068,12 +4195,12 @@ def alerta_manifest(api: Api, call: Call) -> Any:
 
 @route("GET", "/management/gtg", None)
 def alerta_good_to_go(api: Api, call: Call) -> Any:
-    return (503, b"FAILED", {"Content-Type": "text/plain"}) if health_problem(api) else (200, b"OK", {"Content-Type": "text/plain"})
+    return (503, b"FAILED", {"Content-Type": "text/plain"}) if api.health_problem() else (200, b"OK", {"Content-Type": "text/plain"})
 
 
-def current_metrics(api: Api) -> list[dict[str, Any]]:
+def current_metrics(api: Api, caller: Caller) -> list[dict[str, Any]]:
     with api.engine.store.read() as tables:
-        total = sum(tally.count for tally in tables.tallies(AlertFilter({})))
+        total = sum(tally.count for tally in tables.tallies(AlertFilter({}).confined(caller.customer)))
     gauge = {"group": "alerts", "name": "total", "title": "Total alerts", "description": "Number of alerts stored", "type": "gauge", "value": total}
     counters = [{"group": "alerts", "name": name, "title": title, "description": title, "type": "counter",
                  "count": api.engine.metrics.counters[name]} for name, title in COUNTERS.items()]
@@ -4086,14 +4213,14 @@ def current_metrics(api: Api) -> list[dict[str, Any]]:
 def alerta_status(api: Api, call: Call) -> Any:
     now = api.clock.now()
     return {"application": "alerta", "version": __version__, "time": now, "uptime": max(0, now - api.engine.started_at),
-            "metrics": current_metrics(api)}
+            "metrics": current_metrics(api, call.caller)}
 
 
 @route("GET", "/management/metrics", "read:management")
 def alerta_metrics(api: Api, call: Call) -> Any:
     """Prometheus text format 0.0.4."""
     lines = []
-    for metric in current_metrics(api):
+    for metric in current_metrics(api, call.caller):
         name = f"alerta_{metric['group']}_{metric['name']}"
         kind = {"gauge": "gauge", "counter": "counter", "timer": "summary"}[metric["type"]]
         samples = {"gauge": [("", "value")], "counter": [("_total", "count")], "timer": [("_count", "count"), ("_sum", "totalTime")]}
@@ -4107,6 +4234,7 @@ def alerta_metrics(api: Api, call: Call) -> Any:
 @route("GET POST", "/management/housekeeping", "admin:management")
 def alerta_housekeeping(api: Api, call: Call) -> Any:
     """What the timer does by itself, now; with older deletions on request."""
+    refuse_confined(call.caller)
     hours = {}
     for name in ("expired", "info"):
         text = call.parameter(name, "0") or "0"
@@ -4122,14 +4250,9 @@ def alerta_housekeeping(api: Api, call: Call) -> Any:
 # ============================================================================================================= SERVICE
 # Routes that belong to no dialect.
 
-def health_problem(api: Api) -> str | None:
-    """Why the process cannot do its job; None = it can."""
-    return api.find_problem() or (f"writing fails: {api.engine.store.last_error}" if api.engine.store.last_error else None)
-
-
 @route("GET", "/healthz", None)
 def service_health(api: Api, call: Call) -> Any:
-    problem = health_problem(api)
+    problem = api.health_problem()
     return (503, {"status": "error", "message": problem}) if problem else {"status": "ok"}
 
 
@@ -4158,6 +4281,7 @@ class Timer(threading.Thread):
             self.woken.set()
 
     def run(self) -> None:
+        """Until stop(): a pass when something is due, the uses of keys once a minute."""
         flushed = self.engine.clock.monotonic()
         while not self.stopping:
             self.beat = self.engine.clock.monotonic()
@@ -4206,12 +4330,15 @@ class Timer(threading.Thread):
 def control_key_create(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
     now = engine.clock.now()
     fields = Fields({name: value for name, value in request.items() if value is not None})
+    with engine.store.read() as tables:              # without scopes, those of the user's own roles
+        user = tables.find_user(fields.name("user", "admin"))
+        if "scopes" not in fields and user:
+            fields.values["scopes"] = union((), (scope for role in unpack(user.roles) for scope in tables.role_scopes(role)))
     text, key = parse_key(fields, ALL_RIGHTS._replace(login="admin"), now, engine.settings.api_key_expire_days)
-    with engine.store.read() as tables:
-        is_admin = key.user == "admin" and tables.find_user("admin") is None
-    if is_admin:
-        engine.create_admin(text)
-        return {"key": text, "id": "", "user": "admin", "scopes": list(ROLE_SCOPES["admin"])}
+    if key.user == "admin" and user is None:
+        engine.create_admin_user()
+        if "scopes" not in fields:
+            key = key._replace(scopes=pack_list(ROLE_SCOPES["admin"]))
     key = engine.create_key(key, ALL_RIGHTS)
     return {"key": text, "id": key.id, "user": key.user, "scopes": unpack(key.scopes)}
 
@@ -4239,6 +4366,8 @@ def run_control(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
         return CONTROLS[request["command"]](engine, request)
     except Problem as problem:
         return {"error": problem.message}
+    except (KeyError, TypeError):
+        return {"error": "no such command"}
 
 
 def control_address(path: str) -> tuple[str, int]:
@@ -4273,9 +4402,9 @@ class Control(threading.Thread):
             except OSError:
                 return                               # closed: the process ends
             with connection, contextlib.suppress(OSError, ValueError):
-                connection.settimeout(10)
+                connection.settimeout(2)
                 with connection.makefile("rw", encoding="utf-8") as lines:
-                    answer = run_control(self.engine, json.loads(lines.readline(100_000)))
+                    answer = run_control(self.engine, json.loads(lines.readline(1_000_000)))
                     lines.write(json.dumps(answer) + "\n")
 
     def stop(self) -> None:
@@ -4286,7 +4415,10 @@ class Control(threading.Thread):
 
 def ask_server(path: str, request: dict[str, Any]) -> dict[str, Any] | None:
     """The running server's answer to a command; None where no server runs."""
-    address, folder = control_address(path)
+    try:
+        address, folder = control_address(path)
+    except FileNotFoundError:
+        return None
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(15)
@@ -4316,8 +4448,27 @@ class JsonErrorTask(waitress.task.ErrorTask):
         self.write(body)
 
 
+class StrictParser(waitress.parser.HTTPRequestParser):
+    """Refuses requests that two servers could read differently (reliability notes 4.1), and addresses that cannot be read."""
+
+    def parse_header(self, header_plus: bytes) -> None:
+        first_line, *lines = header_plus.split(b"\r\n")
+        names = collections.Counter(line.partition(b":")[0].strip().lower() for line in lines)
+        if names[b"host"] != 1 and not first_line.endswith(b"HTTP/1.0"):
+            raise waitress.parser.ParsingError("one Host header is needed")
+        if names[b"transfer-encoding"] > 1 or (names[b"transfer-encoding"] and names[b"content-length"]):
+            raise waitress.parser.ParsingError("the length of the body is ambiguous")
+        if b" //" in first_line:
+            raise waitress.parser.ParsingError("the path begins with //")
+        try:
+            super().parse_header(header_plus)
+        except ValueError:
+            raise waitress.parser.ParsingError("the address cannot be read") from None
+
+
 class Channel(waitress.channel.HTTPChannel):
     error_task_class = JsonErrorTask
+    parser_class = StrictParser
 
 
 class WaitingRequests:
@@ -4348,12 +4499,25 @@ class WaitingRequests:
             self.depth.value = depth
 
 
+def listening_socket(host: str, port: int) -> socket.socket:
+    """A bound socket; of a name with several addresses the first that is IPv4, else the first."""
+    found = sorted(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE), key=lambda entry: entry[0] != socket.AF_INET)
+    bound = socket.socket(*found[0][:2])
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind(found[0][4])
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
 def make_server(api: Callable, settings: SimpleNamespace, host: str, port: int) -> Any:
     """The web server, listening but not yet serving (waitress, with the defaults that do not suit a LAN replaced)."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)          # send_bytes: see the performance notes
         server = waitress.server.create_server(
-            api, host=host, port=port, threads=settings.threads, connection_limit=settings.connection_limit,
+            api, sockets=[listening_socket(host, port)], threads=settings.threads, connection_limit=settings.connection_limit,
             send_bytes=18_000, channel_timeout=60, cleanup_interval=10, asyncore_use_poll=True, ident=None,
             max_request_body_size=settings.body_limit, max_request_header_size=settings.header_limit, log_socket_errors=False,
             **({"trusted_proxy": settings.trusted_proxy, "trusted_proxy_count": 1,
@@ -4362,6 +4526,23 @@ def make_server(api: Callable, settings: SimpleNamespace, host: str, port: int) 
     server.channel_class = Channel
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)      # a short queue is no news
     return server
+
+
+def run_server(server: Any, stopping: threading.Event, patience: float = 10) -> None:
+    """Serves until stopping is set; then takes no new connection, and answers what was received, within patience seconds."""
+    def turn(seconds: float) -> None:
+        waitress.wasyncore.loop(timeout=seconds, use_poll=True, map=server._map, count=1)
+
+    while not stopping.is_set():
+        turn(1)
+    server.del_channel()
+    server.socket.close()
+    server.accepting = False
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline and any(
+            channel.requests or channel.total_outbufs_len for channel in list(server.active_channels.values())):
+        turn(0.05)
+    server.task_dispatcher.shutdown()
 
 
 # ================================================================================================================ MAIN
@@ -4400,7 +4581,7 @@ def introduce(engine: Engine, settings: SimpleNamespace, host: str, port: int) -
     if key:
         engine.create_admin(key)
         key = "$ALERTLITE_ADMIN_KEY"
-    elif settings.auth and not engine.has_keys():
+    elif settings.auth and not engine.store.has_keys():
         key = show_first_key(engine, settings)
     if key or not settings.auth:
         header = f' -H "Authorization: Key {key}"' if settings.auth else ""
@@ -4417,16 +4598,16 @@ def show_first_key(engine: Engine, settings: SimpleNamespace) -> str:
         print(f"admin key (shown only now): {key}")
         return key
     path = os.path.abspath(settings.db) + ".admin-key"
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
+    pathlib.Path(path).unlink(missing_ok=True)       # an older file might be open to others
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
         file.write(key + "\n")
     engine.create_admin(key)
     print(f"admin key (written now, once; move it to a safe place): {path}")
-    return f"$(cat {path})"
+    return f"$(cat {shlex.quote(path)})"
 
 
 def serve(settings: SimpleNamespace) -> int:
     """Runs the server until it is told to stop."""
-    os.umask(0o077)                                  # the database holds what nobody else should read
     host, port = parse_listen(settings.listen)
     check_exposure(settings, host)
     if settings.admin_key and len(settings.admin_key) < 16:
@@ -4442,11 +4623,13 @@ def serve(settings: SimpleNamespace) -> int:
             raise StartupRefused(f"cannot listen on {settings.listen}: {error}", 69) from None
         store.serve_waiting = WaitingRequests(server.task_dispatcher)
         control = Control(engine)
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        stopping = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: (stopping.set(), server.pull_trigger()))
         introduce(engine, settings, host, int(server.effective_port))
         timer.start()
         control.start()
-        server.run()                                 # until SIGTERM or Ctrl-C, then finishes what runs
+        run_server(server, stopping)                 # until SIGTERM or Ctrl-C
         control.stop()
         timer.stop()
         engine.flush_key_uses()
@@ -4513,7 +4696,7 @@ def command_line() -> argparse.ArgumentParser:
     create = actions.add_parser("create", parents=[flags], help="make a key and print it once")
     create.add_argument("--user", default="admin", help="login that the key belongs to (default: admin)")
     create.add_argument("--scope", dest="scopes", action="append", choices=SCOPES, metavar="SCOPE",
-                        help="a right, may be repeated: read, write, admin, write:alerts, … (default: read, write)")
+                        help="a right, may be repeated: read, write, admin, write:alerts, … (default: what the user may do)")
     create.add_argument("--text", help="what the key is for")
     create.add_argument("--customer", help="confine the key to one customer")
     create.add_argument("--expires", dest="expireTime", metavar="TIME", help="2030-01-01T00:00:00.000Z (default: in a year)")
@@ -4526,6 +4709,7 @@ def main(argv: list[str] | None = None) -> int:
     """The program; returns its exit status (sysexits.h)."""
     arguments = command_line().parse_args(argv)
     given = {setting.name: getattr(arguments, setting.name, None) for setting in SETTINGS}
+    os.umask(0o077)                                  # the database holds what nobody else should read
     try:
         settings = load_settings({name: value for name, value in given.items() if value is not None}, dict(os.environ))
         if arguments.command == "serve":

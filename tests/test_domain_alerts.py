@@ -510,6 +510,7 @@ def make_user(status: str) -> alertlite.User:
     pytest.param("ann@example.com", None, ("example.org", "ample.com"), False, id="of another domain"),
     pytest.param("ann@sub.example.com", None, ("example.com",), False, id="of a domain within it"),
     pytest.param("ann@example.com@example.org", None, ("example.com",), False, id="the last @ counts"),
+    pytest.param("ann@example.org@example.com", None, ("example.com",), True, id="the last @ counts, the other way"),
     pytest.param("CORP\\ann", None, ("CORP",), True, id="a Windows-style login"),
     pytest.param("ann", None, ("example.com",), False, id="no domain at all"),
     pytest.param("ann", None, ("ann",), False, id="a login is not a domain"),

@@ -223,6 +223,8 @@ def test_verified_chain_of_actions_is_stored_with_its_history(app: Any):
         ("unack", "open", "major"), ("close", "closed", "normal"), ("open", "open", "major")]
     assert [entry["text"] for entry in alert["history"][1:]] == [f"because {action}" for action in chain]
     assert {entry["user"] for entry in alert["history"]} == {"admin"}
+    assert [(entry["type"], entry["timeout"]) for entry in alert["history"] if not entry["type"].startswith("un")] == [
+        ("new", 86400), ("ack", 0), ("shelve", 7200), ("close", 86400), ("open", 86400)]
     assert app.events() == ["alert_opened", "alert_closed", "alert_opened"]
 
 
@@ -618,6 +620,15 @@ def test_silence_is_told_once_and_its_alert_does_not_expire(app: Any):
     wait(app, 60)
     assert [wait(app, DAY)[:5] for _ in range(30)] == [([], [], [], [], [])] * 30
     assert alert_of(app)["status"] == "open" and app.events() == ["heartbeat_expired"]
+
+
+def test_alert_of_a_heartbeat_that_somebody_closes_makes_no_event_of_its_own(app: Any):
+    beat(app, timeout=60)
+    wait(app, 60)
+    assert [act(app, alert_of(app)["id"], action) for action in ("ack", "close", "open", "close")] == ["ack", "closed", "open", "closed"]
+    assert app.events() == ["heartbeat_expired"]
+    beat(app, timeout=60)
+    assert alert_of(app)["status"] == "closed" and app.events() == ["heartbeat_expired", "heartbeat_ok"]
 
 
 def test_beats_in_time_say_nothing(app: Any):

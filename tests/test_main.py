@@ -1,6 +1,7 @@
 """The command line as its user sees it: help, settings, the first start, keys, refusals."""
 from __future__ import annotations
 
+import base64
 import contextlib
 import io
 import os
@@ -13,6 +14,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 import time
 from typing import Any
 
@@ -387,6 +389,21 @@ def test_a_key_revoked_while_it_is_looked_up_does_not_come_back(app: Any) -> Non
     with app.store.read() as tables:
         assert tables.find_key(alertlite.hash_key(key)) is None, "it was revoked meanwhile"
     assert app.call("GET", "/alerts", key=key).status == 401
+
+
+def test_a_password_changed_while_it_is_checked_does_not_come_back(app: Any) -> None:
+    def sign_in(password: str) -> int:
+        basic = "Basic " + base64.b64encode(f"ann@example.com:{password}".encode()).decode()
+        return app.call("GET", "/alerts", key=None, headers={"Authorization": basic}).status
+
+    answer = app.call("POST", "/user", {"name": "Ann", "email": "ann@example.com", "password": "the old password"})
+    assert answer.status == 201
+    thread = threading.Thread(target=sign_in, args=("the old password",))
+    thread.start()                                   # may still be answered: it came first
+    time.sleep(0.03)
+    assert app.call("PUT", f"/user/{answer.json['id']}", {"password": "the new password"}).status == 200
+    thread.join()
+    assert [sign_in("the old password"), sign_in("the new password")] == [401, 200]
 
 
 def test_a_lost_admin_key_is_replaced_on_the_command_line(first: Any) -> None:
