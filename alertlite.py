@@ -2637,6 +2637,7 @@ class Engine:
 
         One verification at a time: it takes a quarter of a second on purpose.
         """
+        changes = self.caller_changes
         with self.store.read() as tables:
             user = tables.find_user(login)
             scopes = [scope for role in unpack(user.roles) for scope in tables.role_scopes(role)] if user else []
@@ -2652,7 +2653,8 @@ class Engine:
                 self.password_places.release()
         if not right or user is None or user.password_hash is None or user.status != "active":
             raise Unauthenticated("invalid username or password")
-        self.passwords[login] = quick
+        if changes == self.caller_changes:
+            self.passwords[login] = quick
         return Caller(user.login, tuple(dict.fromkeys(scopes)), in_person=True)
 
     def flush_key_uses(self) -> None:
@@ -3805,12 +3807,12 @@ def alerta_delete_heartbeat(api: Api, call: Call, ident: str) -> Any:
 route("POST", "/heartbeat/<ident>", "write:heartbeats")(delete_by_post(alerta_delete_heartbeat))
 
 LIST_PARAMETERS = IGNORED_PARAMETERS | {"sort-by"}
-HEARTBEAT_FILTERS = {"attributes": "attributes", "origin": "origin", "id": "id", "tag": "tags", "type": "type", "createTime": "createTime", "timeout": "timeout",
-                     "receiveTime": "receiveTime", "customer": "customer", "latency": "latency", "since": "since", "status": "status"}
-USER_FILTERS = {"attributes": "attributes", "id": "id", "name": "name", "login": "login", "email": "email", "status": "status", "text": "text",
-                "email_verified": "email_verified", "role": "roles", "roles": "roles", "domain": "domain"}
-KEY_FILTERS = {"id": "id", "key": "key", "status": "status", "user": "user", "scope": "scopes", "scopes": "scopes", "type": "type",
-               "text": "text", "expireTime": "expireTime", "count": "count", "lastUsedTime": "lastUsedTime", "customer": "customer"}
+HEARTBEAT_FILTERS = {"tag": "tags", **{name: name for name in (
+    "attributes", "origin", "id", "type", "createTime", "timeout", "receiveTime", "customer", "latency", "since", "status")}}
+USER_FILTERS = {"role": "roles", **{name: name for name in (
+    "attributes", "id", "name", "login", "email", "status", "text", "email_verified", "roles", "domain")}}
+KEY_FILTERS = {"scope": "scopes", **{name: name for name in (
+    "id", "key", "status", "user", "scopes", "type", "text", "expireTime", "count", "lastUsedTime", "customer")}}
 
 
 def row_has(row: dict[str, Any], field: str, wanted: str) -> bool:
@@ -4153,7 +4155,8 @@ def show_config(settings: SimpleNamespace, base: str) -> dict[str, Any]:
     nothing = ("cognito_domain", "keycloak_url", "keycloak_realm", "oidc_auth_url", "tracking_id")
     empty = ("azure_tenant", "aws_region", "github_url", "gitlab_url")
     return {
-        **dict.fromkeys(nothing), **dict.fromkeys(empty, ""), "endpoint": base, "debug": False, "alarm_model": model, "severity": severity, "colors": colors,
+        **dict.fromkeys(nothing), **dict.fromkeys(empty, ""),
+        "endpoint": base, "debug": False, "alarm_model": model, "severity": severity, "colors": colors,
         "auth_required": settings.auth, "allow_readonly": False, "readonly_scopes": ["read"], "provider": "basic",
         "customer_views": False, "signup_enabled": False, "email_verification": False, "client_id": "", "site_logo_url": "",
         "timeouts": {"alert": settings.alert_timeout, "heartbeat": settings.heartbeat_timeout, "ack": settings.ack_timeout,
@@ -4328,6 +4331,7 @@ class Timer(threading.Thread):
 
 
 def control_key_create(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
+    """Makes a key for whoever owns the database file, with the rights of its user unless told; the user admin too."""
     now = engine.clock.now()
     fields = Fields({name: value for name, value in request.items() if value is not None})
     with engine.store.read() as tables:              # without scopes, those of the user's own roles
@@ -4452,6 +4456,7 @@ class StrictParser(waitress.parser.HTTPRequestParser):
     """Refuses requests that two servers could read differently (reliability notes 4.1), and addresses that cannot be read."""
 
     def parse_header(self, header_plus: bytes) -> None:
+        """ParsingError, which is answered with 400, where the header is ambiguous."""
         first_line, *lines = header_plus.split(b"\r\n")
         names = collections.Counter(line.partition(b":")[0].strip().lower() for line in lines)
         if names[b"host"] != 1 and not first_line.endswith(b"HTTP/1.0"):
@@ -4678,6 +4683,7 @@ def print_settings(settings: SimpleNamespace) -> int:
 
 
 def command_line() -> argparse.ArgumentParser:
+    """What can be typed: commands, and a flag for every setting that is not a secret."""
     parser = argparse.ArgumentParser(prog="alertlite", description="An alert server and dead man's switch for one small host.",
                                      epilog="Every flag is also an environment variable: --base-url is ALERTLITE_BASE_URL.")
     parser.add_argument("--version", action="version", version=f"alertlite {__version__}")

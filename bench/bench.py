@@ -156,7 +156,8 @@ def build_database(path: pathlib.Path, rows: int) -> None:
                                                          alert.text, "new", at, None, 0), 100)
 
     for start in range(0, rows, 5000):
-        store.write(lambda tables, numbers=range(start, min(start + 5000, rows)): insert(tables, numbers))
+        numbers = range(start, min(start + 5000, rows))
+        store.write(lambda tables, numbers=numbers: insert(tables, numbers))
     store.close()
 
 

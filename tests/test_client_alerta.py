@@ -155,7 +155,7 @@ def test_query_finds_by_short_id_by_filter_and_by_search_text(alerta):
 # What a command leads to: how it picks its alert, what happened before, then status, severity and timeout in the history.
 OPERATIONS = {
     "ack by id": ("ack", (), ["-i", "{id}"], "ack", "major", 0),
-    "unack by short id leads back to open": ("unack", ("ack",), ["-i", "{id:.8}"], "open", "major", 0),
+    "unack by short id leads back to open": ("unack", ("ack",), ["-i", "{id:.8}"], "open", "major", 86400),
     "shelve by filter": ("shelve", ("ack",), ["-f", "resource={resource}"], "shelved", "major", 7200),
     "unshelve by search text leads back to the acknowledgement":
         ("unshelve", ("ack", "shelve"), ["-q", "resource:{resource}"], "ack", "major", 7200),

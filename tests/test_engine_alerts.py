@@ -622,6 +622,16 @@ def test_silence_is_told_once_and_its_alert_does_not_expire(app: Any):
     assert alert_of(app)["status"] == "open" and app.events() == ["heartbeat_expired"]
 
 
+def test_client_that_repeats_the_alert_of_a_silence_cannot_make_it_expire(app: Any):
+    ident = beat(app, timeout=60)["id"]
+    wait(app, 60)
+    app.post_alert("probe", "HeartbeatFail", "major", type="heartbeatAlert", timeout=300)
+    assert wait(app, 10 * DAY).expired == [] and alert_of(app)["status"] == "open"
+    app.call("DELETE", f"/heartbeat/{ident}")
+    app.post_alert("probe", "HeartbeatFail", "major", type="heartbeatAlert", timeout=300)
+    assert wait_until(app, 300).expired != [], "without the heartbeat it is an alert like any other"
+
+
 def test_alert_of_a_heartbeat_that_somebody_closes_makes_no_event_of_its_own(app: Any):
     beat(app, timeout=60)
     wait(app, 60)
