@@ -45,6 +45,7 @@ import collections
 import contextlib
 import fcntl
 import fnmatch
+import gc
 import gzip
 import hashlib
 import hmac
@@ -156,7 +157,7 @@ SETTINGS = (
     Setting("api_key_expire_days", "365", as_days, "days a new key lasts unless it says otherwise"),
     Setting("cors_origins", "", as_list, "web origins whose pages may call this server; * = any"),
     Setting("trusted_proxy", "", str, "address of the reverse proxy whose X-Forwarded-… headers are believed"),
-    Setting("threads", "32", as_positive, "requests served at the same time"),
+    Setting("threads", "8", as_positive, "requests that may wait for a search or a sign-in at the same time"),
     Setting("connection_limit", "500", as_positive, "connections held at the same time"),
     Setting("body_limit", "1048576", as_positive, "bytes of a request body"),
     Setting("header_limit", "16384", as_positive, "bytes of a request's headers"),
@@ -354,10 +355,17 @@ _encode_list = json.JSONEncoder(ensure_ascii=False, separators=(",\n", ":")).enc
 _encode_object = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
+@lru_cache(maxsize=1024)
+def _pack_again(items: tuple[str, ...]) -> str:
+    return "[\n" + _encode_list(items)[1:]
+
+
 def pack_list(items: Iterable[str]) -> str:
-    """The JSON text of a list, in the form that schema.sql explains."""
-    text = _encode_list(list(items))
-    return "[\n" + text[1:] if len(text) > 2 else text
+    """The JSON text of a list, in the form that schema.sql explains; short ones are kept for the next time."""
+    items = tuple(items)
+    if not items:
+        return "[]"
+    return _pack_again(items) if len(items) < 8 else "[\n" + _encode_list(items)[1:]
 
 
 def pack_object(value: dict[str, Any]) -> str:
@@ -511,16 +519,24 @@ def alert_in_status(alert: Alert, status: str, now: int, **changes: Any) -> Aler
 # What one value may hold, so that a store, an answer and a search stay within bounds.
 NAME_LIMIT = 500                                     # characters of a name, a tag, a key of an object
 TEXT_LIMIT = 100_000                                 # characters of a text
+ATTRIBUTES_LIMIT = 200_000                           # characters of an object, as JSON
 ITEM_LIMIT = 1000                                    # items of a list or an object
 
 
 def merged_attributes(old: str, new: dict[str, Any]) -> str:
-    """The attributes with new ones laid over them; null deletes. Where both together are too much, the old ones go."""
+    """The attributes with new ones laid over them; null deletes. Where both together are too much, the old ones go.
+
+    Invalid where the new ones alone are too much.
+    """
     known = unpack(old)
     if all(isinstance(value, str) and known.get(name) == value for name, value in new.items()):
         return old
     merged = pack_object({name: value for name, value in {**known, **new}.items() if value is not None})
-    return merged if len(merged) <= 2 * TEXT_LIMIT else pack_object({name: value for name, value in new.items() if value is not None})
+    if len(merged) > ATTRIBUTES_LIMIT:
+        merged = pack_object({name: value for name, value in new.items() if value is not None})
+    if len(merged) > ATTRIBUTES_LIMIT:
+        raise Invalid(f"attributes are more than {ATTRIBUTES_LIMIT} characters of JSON")
+    return merged
 
 
 def merged_tags(old: str, new: list[str]) -> str:
@@ -807,7 +823,7 @@ def heartbeat_report(beat: Heartbeat, event: str, severity: str, value: str, tex
     return AlertReport(
         id=new_id(), resource=beat.origin, event=event,
         environment=attribute_text(attributes, "environment", settings.default_environment),
-        severity=severity or (named if named in SEVERITIES else "major"), status="open", correlate=HEARTBEAT_EVENTS,
+        severity=severity or (named if named in SEVERITIES and named not in NORMAL_SEVERITIES else "major"), status="open", correlate=HEARTBEAT_EVENTS,
         service=[item for item in service if isinstance(item, str)], group=attribute_text(attributes, "group", "System"),
         value=value, text=text, tags=unpack(beat.tags),
         attributes={name: value for name, value in attributes.items()
@@ -863,7 +879,8 @@ class Caller(NamedTuple):
     in_person: bool = False
 
 
-def scope_is_granted(wanted: str, held: Iterable[str]) -> bool:
+@lru_cache(maxsize=1024)
+def scope_is_granted(wanted: str, held: tuple[str, ...]) -> bool:
     """Whether the scopes held cover the one wanted (spec/alerta.md 5.3)."""
     stronger = {"read": ("read", "write", "admin"), "write": ("write", "admin"), "delete": ("delete", "write", "admin"),
                 "admin": ("admin",)}
@@ -1204,6 +1221,10 @@ MOST_ROWS = 1000                                   # rows of an answer that is n
 
 ALERT_COLUMNS = ", ".join(Alert._fields)
 INSERT_ALERT = f"INSERT INTO alerts ({ALERT_COLUMNS}) VALUES ({', '.join('?' * len(Alert._fields))})"
+FIND_REPORTED_ALERT = (
+    f"SELECT {ALERT_COLUMNS} FROM alerts WHERE environment = ? AND resource = ? AND event = ? AND customer = ? AND superseded = 0"
+    f" UNION ALL SELECT * FROM (SELECT {ALERT_COLUMNS} FROM alerts WHERE environment = ? AND resource = ? AND customer = ?"
+    " AND superseded = 0 AND correlate <> '[]' AND instr(correlate, ?) > 0 ORDER BY seq LIMIT 1) LIMIT 1")
 HISTORY_COLUMNS = ", ".join(HistoryEntry._fields)
 NOTE_COLUMNS = ", ".join(Note._fields)
 HEARTBEAT_COLUMNS = "seq, id, origin, customer, tags, attributes, timeout, silent, due_at, created_at, received_at"
@@ -1457,6 +1478,7 @@ class Tables:
         """recent: for the writing connection only."""
         self.db, self.recent = db, recent
         self.earliest_due: int | None = None        # the earliest due_at written in this transaction
+        self.pending: dict[str, list[tuple]] = {}   # rows to insert, by table and columns; see add_row
 
     def rows(self, sql: str, args: Iterable[Any] = ()) -> list[tuple]:
         return self.db.execute(sql, tuple(args)).fetchall()
@@ -1467,6 +1489,19 @@ class Tables:
     def note_due(self, due_at: int | None) -> None:
         if due_at is not None and (self.earliest_due is None or due_at < self.earliest_due):
             self.earliest_due = due_at
+
+    def add_row(self, table: str, row: tuple) -> None:
+        """Inserts a row by the end of the transaction, together with others: each statement gives up the interpreter
+        lock, and taking it back from busy threads costs more than the insertion. Whoever needs the rows flushes first."""
+        self.pending.setdefault(table, []).append(row)
+
+    def flush(self) -> None:
+        """Inserts what add_row has kept."""
+        pending, self.pending = self.pending, {}
+        for table, rows in pending.items():
+            for start in range(0, len(rows), 100):
+                chunk = rows[start:start + 100]
+                self.db.execute(insert_rows_sql(table, len(chunk[0]), len(chunk)), tuple(itertools.chain(*chunk)))
 
     # --- meta
 
@@ -1484,13 +1519,9 @@ class Tables:
         known = self.recent and self.recent.alerts.get((environment, resource, event, customer))
         if known:
             return known
-        row = self.row(f"SELECT {ALERT_COLUMNS} FROM alerts WHERE environment = ? AND resource = ? AND event = ?"
-                       " AND customer = ? AND superseded = 0", (environment, resource, event, customer))
-        row = row or self.row(
-            f"SELECT {ALERT_COLUMNS} FROM alerts WHERE environment = ? AND resource = ? AND customer = ? AND superseded = 0"
-            " AND correlate <> '[]' AND instr(correlate, ?) > 0 ORDER BY seq LIMIT 1",
-            (environment, resource, customer, packed_element(event)))
-        return Alert(*row) if row else None
+        rows = self.rows(FIND_REPORTED_ALERT, (environment, resource, event, customer,
+                                               environment, resource, customer, packed_element(event)))
+        return Alert(*rows[0]) if rows else None
 
     def get_alert(self, ident: str, customer: str = "") -> Alert:
         """The alert with this id or last report's id, else the one whose id begins so (at least 8 characters).
@@ -1516,7 +1547,9 @@ class Tables:
         """Stores a new alert and numbers it. Conflict where its id is another alert's."""
         try:
             seq = self.db.execute(INSERT_ALERT, (None, *alert[1:])).lastrowid
-        except sqlite3.IntegrityError:
+        except sqlite3.IntegrityError as error:
+            if "alerts.id" not in str(error):
+                raise
             raise Conflict(f"id {alert.id} is already used by another alert") from None
         alert = alert._replace(seq=seq)
         self.recent.remember(alert)
@@ -1539,11 +1572,11 @@ class Tables:
 
     def insert_alert_services(self, alert: Alert) -> None:
         for service in dict.fromkeys(unpack(alert.service)):
-            self.db.execute("INSERT INTO alert_services VALUES (?, ?, ?, ?, ?, ?, ?)",
-                            (alert.environment, service, alert.status, alert.last_received_at, alert.seq, alert.severity,
-                             alert.customer))
+            self.add_row("alert_services", (alert.environment, service, alert.status, alert.last_received_at, alert.seq,
+                                            alert.severity, alert.customer))
 
     def delete_alert_services(self, alert: Alert) -> None:
+        self.flush()
         for service in dict.fromkeys(unpack(alert.service)):
             self.db.execute("DELETE FROM alert_services WHERE environment = ? AND service = ? AND status = ?"
                             " AND last_received_at = ? AND alert = ?",
@@ -1554,6 +1587,7 @@ class Tables:
             self.delete_alert_services(old)
             self.insert_alert_services(new)
         elif old.last_received_at != new.last_received_at:
+            self.flush()
             for service in dict.fromkeys(unpack(old.service)):
                 self.db.execute("UPDATE alert_services SET last_received_at = ? WHERE environment = ? AND service = ?"
                                 " AND status = ? AND last_received_at = ? AND alert = ?",
@@ -1563,6 +1597,7 @@ class Tables:
         """Deletes an alert with its history and notes."""
         self.recent.forget(alert)
         self.delete_alert_services(alert)
+        self.flush()
         self.db.execute("DELETE FROM alerts WHERE seq = ?", (alert.seq,))
 
     def due_alerts(self, now: int, limit: int) -> list[Alert]:
@@ -1675,10 +1710,11 @@ class Tables:
 
     def insert_history(self, entry: HistoryEntry, limit: int) -> None:
         """Stores an entry; what is beyond the newest `limit` of its alert goes. The first one pushes nothing out."""
-        self.db.execute(f"INSERT INTO alert_history ({HISTORY_COLUMNS}) VALUES ({', '.join('?' * len(entry))})", entry)
+        self.add_row(f"alert_history ({HISTORY_COLUMNS})", entry)
         self.recent.histories.pop(entry.alert, None)
         if entry.type == "new":
             return
+        self.flush()
         self.db.execute("DELETE FROM alert_history WHERE alert = ? AND seq <= (SELECT seq FROM alert_history WHERE alert = ?"
                         " ORDER BY seq DESC LIMIT 1 OFFSET ?)", (entry.alert, entry.alert, limit))
 
@@ -1686,6 +1722,7 @@ class Tables:
         known = self.recent and self.recent.histories.get(seq)
         if known:
             return known
+        self.flush()
         history = [HistoryEntry(*row) for row in self.rows(
             f"SELECT {HISTORY_COLUMNS} FROM alert_history WHERE alert = ? ORDER BY seq", (seq,))]
         if self.recent:
@@ -1733,10 +1770,10 @@ class Tables:
     # --- events
 
     def insert_event(self, type_: str, customer: str, now: int, alert: str, messages: dict, retention: int) -> None:
-        """Stores an event; with every hundredth, the oldest that are older than the retention (seconds) go."""
-        seq = self.db.execute("INSERT INTO events (id, type, customer, happened_at, alert, messages) VALUES (?, ?, ?, ?, ?, ?)",
-                              (new_id(), type_, customer, now, alert, pack_object(messages))).lastrowid
-        if seq % 100 == 0:
+        """Stores an event; now and then, the oldest that are older than the retention (seconds) go."""
+        self.add_row("events (id, type, customer, happened_at, alert, messages)",
+                     (new_id(), type_, customer, now, alert, pack_object(messages)))
+        if random.random() < 0.01:
             self.db.execute("DELETE FROM events WHERE seq IN (SELECT seq FROM events ORDER BY seq LIMIT 200) AND happened_at < ?",
                             (now - retention * 1000,))
 
@@ -1863,6 +1900,12 @@ class Tables:
                             [(count, last, ident) for ident, (count, last) in uses.items()])
 
 
+@lru_cache(maxsize=512)
+def insert_rows_sql(table: str, width: int, count: int) -> str:
+    """The statement that inserts so many rows of so many values. table: its name, with the columns in parentheses if not all."""
+    return f"INSERT INTO {table} VALUES {', '.join(['(' + ', '.join('?' * width) + ')'] * count)}"
+
+
 @lru_cache(maxsize=256)
 def update_alert_sql(columns: tuple[str, ...]) -> str:
     return f"UPDATE alerts SET {', '.join(name + ' = ?' for name in columns)} WHERE seq = ?"
@@ -1920,7 +1963,7 @@ def problem_of_sqlite(error: sqlite3.Error) -> Problem:
 
 def element_matches(items: str, glob: str) -> bool:
     """SQL function: whether an element of a list matches a GLOB in lower case."""
-    pattern = glob.replace("[^", "[!")
+    pattern = re.sub(r"\[!([^\]]*)\]", lambda match: f"[{match[1]}!]" if match[1] else "!", glob).replace("[^", "[!")
     return any(fnmatch.fnmatchcase(item.lower(), pattern) for item in unpack(items))
 
 
@@ -1950,7 +1993,7 @@ class Store:
         self.path = path
         self.read_deadline = read_deadline / 1000
         self.on_due: Callable[[int], None] = lambda due_at: None
-        self.serve_waiting: Callable[[], None] = lambda: None
+        self.serve_waiting: Callable[[Job], None] = lambda job: None
         self.last_error: str | None = None
         self.lock_file = lock_database(path)
         self.was_unclean = os.path.exists(path + "-wal") and os.path.getsize(path + "-wal") > 0
@@ -1985,7 +2028,7 @@ class Store:
         job = Job(work)
         with self.gate:
             self.jobs.append(job)
-        self.serve_waiting()
+        self.serve_waiting(job)
         with self.gate:
             waits = self.has_leader and not job.done
             leads = not self.has_leader and not job.done
@@ -2045,6 +2088,7 @@ class Store:
         self.db.execute("BEGIN IMMEDIATE")
         for job in batch:
             job.result = run_job(job)
+        self.tables.flush()
 
     def run_in_savepoint(self, job: Job) -> Any:
         """Runs one function; what it raises becomes its own error, and undoes only what it did."""
@@ -2052,6 +2096,7 @@ class Store:
         self.db.execute("SAVEPOINT job")
         try:
             result = job.work(self.tables)
+            self.tables.flush()
         except Exception as error:
             if is_storage_error(error):
                 raise
@@ -2062,6 +2107,7 @@ class Store:
 
     def roll_back(self, statement: str) -> None:
         self.tables.recent.forget_all()
+        self.tables.pending = {}
         self.db.execute(statement)
 
     def fail(self, batch: list[Job], error: BaseException) -> None:
@@ -2070,6 +2116,7 @@ class Store:
             with contextlib.suppress(sqlite3.Error):
                 self.db.execute("ROLLBACK")
         self.tables.recent.forget_all()
+        self.tables.pending = {}
         if isinstance(error, sqlite3.Error):
             self.last_error = str(error)
             error = problem_of_sqlite(error)
@@ -2347,7 +2394,8 @@ class Engine:
         if decision.entry:
             tables.insert_history(entry._replace(alert=alert.seq), self.settings.history_limit)
         own_type = alert_event_type(old, alert)
-        if event_type or (own_type and alert.type != "heartbeatAlert"):
+        mirrors = alert.type == "heartbeatAlert" and alert.origin == program_origin()
+        if event_type or (own_type and not mirrors):
             tables.insert_event(event_type or own_type, alert.customer, now, alert.id,
                                 event_messages(old, alert), self.settings.event_retention)
         return alert
@@ -2642,10 +2690,10 @@ class Engine:
             user = tables.find_user(login)
             scopes = [scope for role in unpack(user.roles) for scope in tables.role_scopes(role)] if user else []
         quick = hash_key(f"{login}\0{password}")
-        if self.passwords.get(login) != quick and not self.password_places.acquire(blocking=False):
-            raise Unavailable("too many sign-ins at the same time")
         right = self.passwords.get(login) == quick
         if not right:
+            if not self.password_places.acquire(blocking=False):
+                raise Unavailable("too many sign-ins at the same time")
             try:
                 with self.password_lock:
                     right = password_is_right(password, user.password_hash if user and user.password_hash else NO_PASSWORD)
@@ -2981,8 +3029,8 @@ class Fields:
         value = self.values.get(name, {})
         if not isinstance(value, dict):
             raise Invalid(f"{name} must be a JSON object")
-        if len(value) > ITEM_LIMIT or len(pack_object(value)) > 2 * TEXT_LIMIT:
-            raise Invalid(f"{name} has more than {ITEM_LIMIT} members or {2 * TEXT_LIMIT} characters")
+        if len(value) > ITEM_LIMIT:
+            raise Invalid(f"{name} has more than {ITEM_LIMIT} members")
         for key in value:
             if "." in key or "$" in key:
                 raise Invalid(f'Attribute keys must not contain "." or "$": {name} has {key[:40]!r}')
@@ -4477,31 +4525,49 @@ class Channel(waitress.channel.HTTPChannel):
 
 
 class WaitingRequests:
-    """Serves a request that waits for a thread on a thread that is about to wait for a commit.
+    """Serves requests that wait for a thread on a thread that is about to wait for a commit.
 
-    So a few threads carry a whole batch to one commit, and each wakes once: a thread a request spent a third of the
-    time in switching between them. Requests nest like calls, and only quick ones (a POST) are taken.
+    So few threads carry many requests to one commit. With a thread a request, all of them woke for each commit, and a
+    third of the time went into switching between them. Requests nest like calls; only quick ones, a POST, are taken.
     """
-    DEEPEST = 16
+    DEEPEST = 16                                     # requests within one another
+    ENOUGH = 2                                       # threads that gather; more would only compete
 
     def __init__(self, dispatcher: waitress.task.ThreadedTaskDispatcher):
         self.dispatcher = dispatcher
-        self.depth = threading.local()
+        self.gathering = 0                           # threads that will look into the queue again; under dispatcher.lock
+        self.local = threading.local()               # depth, gathers
+        dispatcher.add_task = self.add_task
 
-    def __call__(self) -> None:
-        depth = getattr(self.depth, "value", 0)
-        if depth >= self.DEEPEST or not self.dispatcher.queue:
-            return
+    def add_task(self, channel: waitress.channel.HTTPChannel) -> None:
+        """Queues a request as waitress does, but wakes no thread for one that is going to be gathered."""
         with self.dispatcher.lock:
-            channel = self.dispatcher.queue[0] if self.dispatcher.queue else None
-            if channel is None or channel.requests[0].command != "POST":
-                return
-            self.dispatcher.queue.popleft()
-        self.depth.value = depth + 1
-        try:
-            channel.service()
-        finally:
-            self.depth.value = depth
+            self.dispatcher.queue.append(channel)
+            if self.gathering < self.ENOUGH or channel.requests[0].command != "POST":
+                self.dispatcher.queue_cv.notify()
+
+    def __call__(self, job: Job) -> None:
+        """Serves what waits, until the job that the caller waits for is done, or nothing suitable waits."""
+        depth = getattr(self.local, "depth", 0)
+        while channel := self.take(job, depth):
+            self.local.depth = depth + 1
+            try:
+                channel.service()
+            finally:
+                self.local.depth = depth
+
+    def take(self, job: Job, depth: int) -> waitress.channel.HTTPChannel | None:
+        """The next request to serve here; None = stop gathering."""
+        with self.dispatcher.lock:
+            waiting = self.dispatcher.queue
+            takes = bool(waiting) and not job.done and depth < self.DEEPEST and waiting[0].requests[0].command == "POST"
+            self.gathering += takes - getattr(self.local, "gathers", False)
+            self.local.gathers = takes
+            if takes:
+                return waiting.popleft()
+            if waiting:                              # left to the others, who may not have been woken for it
+                self.dispatcher.queue_cv.notify()
+            return None
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
@@ -4628,6 +4694,8 @@ def serve(settings: SimpleNamespace) -> int:
             raise StartupRefused(f"cannot listen on {settings.listen}: {error}", 69) from None
         store.serve_waiting = WaitingRequests(server.task_dispatcher)
         control = Control(engine)
+        gc.freeze()                                  # what is here now stays; it need not be looked through again
+        gc.set_threshold(20_000, 20, 20)
         stopping = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: (stopping.set(), server.pull_trigger()))
@@ -4726,6 +4794,9 @@ def main(argv: list[str] | None = None) -> int:
     except (StartupRefused, ValueError) as refused:
         print(f"alertlite: {refused}", file=sys.stderr)
         return getattr(refused, "code", 78)
+    except Problem as problem:                       # the disk is full, or another program holds the database
+        print(f"alertlite: {problem.message}", file=sys.stderr)
+        return 75
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import base64
 import pathlib
+import re
+import urllib.parse
 from typing import Any
 
 import pytest
@@ -174,6 +176,15 @@ def test_alert_is_found_by_the_beginning_of_its_ids(app: Any, ident: str, status
     assert status != 200 or answer.json["alert"]["id"] == "abcdef01-1111"
 
 
+@pytest.mark.parametrize("pattern", ["^web", "^web$", "b", "web|db", "^[^w]", "^[!]$", "^[!a]$", "a.b", r"a\.b", "[a-c]x", r"\d$", r"\["])
+def test_pattern_finds_every_tag_that_re_finds(app: Any, pattern: str):
+    tags = ["web", "web01", "my-web", "db_2", "!", "a", "a.b", "AXB", "cx", "[x]", 'say "web"', "a^b"]
+    for tag in tags:
+        app.post_alert(tag, tags=[tag, "other"])
+    found = [alert["resource"] for alert in app.get(f"/alerts?page-size=100&tag=~{urllib.parse.quote(pattern)}")["alerts"]]
+    assert sorted(found) == sorted(tag for tag in tags if any(re.search(pattern, text, re.I) for text in (tag, "other")))
+
+
 # --- customers
 
 def test_customers_see_and_change_only_what_is_theirs(app: Any):
@@ -323,7 +334,8 @@ def test_status_set_by_an_operator_is_not_asked_for_sense(app: Any):
         set_status(app, ident, status, text=f"now {status}")
         alert = show(app, ident)
         assert (alert["status"], alert["severity"], alert["timeout"]) == (status, "major", 600)
-        assert (alert["history"][-1]["type"], alert["history"][-1]["text"], alert["history"][-1]["id"]) == ("status", f"now {status}", ident)
+        entry = alert["history"][-1]
+        assert (entry["type"], entry["text"], entry["id"]) == ("status", f"now {status}", ident)
     set_status(app, ident, "ack", timeout=20)
     assert (show(app, ident)["timeout"], show(app, ident)["history"][-1]["timeout"]) == (20, 20)
     assert app.call("PUT", f"/alert/{ident}/status", {"status": "fine"}).status == 400
