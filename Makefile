@@ -14,17 +14,17 @@ $(BIN)/.run: pyproject.toml
 	touch $@
 
 $(BIN)/.test: $(BIN)/.run
-	$(BIN)/pip install --quiet --disable-pip-version-check "pytest>=8.0" "hypothesis>=6.100" "alerta>=8.5.3" "ruff>=0.6" "build>=1.0" "hatchling>=1.21" setuptools
+	$(BIN)/pip install --quiet --disable-pip-version-check "pytest>=8.0" "pytest-xdist>=3.5" "hypothesis>=6.100" "alerta>=8.5.3" "ruff>=0.6" "build>=1.0" "hatchling>=1.21" setuptools
 	touch $@
 
 run: $(BIN)/.run  ## serve on 127.0.0.1:8080, with the database in this folder
 	$(BIN)/python alertlite.py serve
 
 test: $(BIN)/.test  ## the quick tests, under a minute
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(BIN)/python -m pytest -q -n 4 --dist loadfile -m "not slow"
 
 test-all: $(BIN)/.test  ## all tests, with the slow fault tests
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 4 --dist loadfile
 
 lint: $(BIN)/.test  ## ruff
 	$(BIN)/ruff check .

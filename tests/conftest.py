@@ -57,6 +57,16 @@ class Answer:
         return f"<{self.status} {self.body[:300]!r}>"
 
 
+def lay_database(path: pathlib.Path, kept: dict[str, bytes] = {}) -> None:  # noqa: B006 kept for the whole run on purpose
+    """A fresh database with the administrator's key. Made once, then copied: most tests begin with one."""
+    if not kept:
+        store = alertlite.Store(str(path))
+        alertlite.Engine(store, FakeClock(), alertlite.load_settings({}, {})).create_admin(ADMIN_KEY)
+        store.close()
+        kept["database"] = path.read_bytes()
+    path.write_bytes(kept["database"])
+
+
 class App:
     """The whole application on a fake clock and a real database file, called without a socket."""
 
@@ -65,9 +75,10 @@ class App:
             given.setdefault("insecure", "on")       # the name alert.test would be refused as a rebound one
         self.settings = alertlite.load_settings({"db": str(path), **given}, {})
         self.clock = FakeClock()
+        if not path.exists():
+            lay_database(path)
         self.store = alertlite.Store(str(path), 60_000)
         self.engine = alertlite.Engine(self.store, self.clock, self.settings)
-        self.engine.create_admin(ADMIN_KEY)
         self.api = alertlite.Api(self.engine, self.settings)
 
     def call(self, method: str, path: str, body: Any = None, *, key: str | None = ADMIN_KEY, raw: bytes | None = None,
