@@ -39,10 +39,22 @@ Recipes.
 """
 from __future__ import annotations
 
+import os
+import sys
+
+if __name__ == "__main__" and __spec__ is None:      # else it was started with python -m, which compiles as import does
+    # A script is kept in memory as the tree that it was parsed into, 12 MB, for as long as it runs; a module is not.
+    # So the script makes way for the module, in the same process.
+    folder = os.path.dirname(os.path.abspath(__file__))
+    os.execv(sys.executable, [
+        sys.executable, *sys.orig_argv[1:len(sys.orig_argv) - len(sys.argv)], "-c",
+        f"import sys; sys.path = [{folder!r}, *filter(None, sys.path)]; import alertlite; sys.exit(alertlite.main())", *sys.argv[1:]])
+
 import argparse
 import base64
 import collections
 import contextlib
+import ctypes
 import fcntl
 import fnmatch
 import gc
@@ -54,7 +66,6 @@ import ipaddress
 import itertools
 import json
 import logging
-import os
 import pathlib
 import queue
 import random
@@ -64,7 +75,6 @@ import shlex
 import signal
 import socket
 import sqlite3
-import sys
 import threading
 import time
 import urllib.parse
@@ -823,7 +833,8 @@ def heartbeat_report(beat: Heartbeat, event: str, severity: str, value: str, tex
     return AlertReport(
         id=new_id(), resource=beat.origin, event=event,
         environment=attribute_text(attributes, "environment", settings.default_environment),
-        severity=severity or (named if named in SEVERITIES and named not in NORMAL_SEVERITIES else "major"), status="open", correlate=HEARTBEAT_EVENTS,
+        severity=severity or (named if named in SEVERITIES and named not in NORMAL_SEVERITIES else "major"),
+        status="open", correlate=HEARTBEAT_EVENTS,
         service=[item for item in service if isinstance(item, str)], group=attribute_text(attributes, "group", "System"),
         value=value, text=text, tags=unpack(beat.tags),
         attributes={name: value for name, value in attributes.items()
@@ -1216,6 +1227,7 @@ def whole_word_globs(glob: str) -> list[str]:
 APPLICATION_ID = 0x616C6974                        # "alit"
 MIGRATIONS: tuple[tuple[str, ...], ...] = ()       # append only: the statements that lead from version n to n + 1
 SCHEMA_VERSION = 1 + len(MIGRATIONS)
+PAGE_SIZE = 1024                                   # bytes: a commit writes whole pages, and flash storage wears by the byte
 MOST_ARMS = 200                                    # index ranges that one page is merged from; SQLite takes 500
 MOST_ROWS = 1000                                   # rows of an answer that is not paged
 
@@ -2214,6 +2226,7 @@ def refuse_foreign_file(path: str, known: bool, was_unclean: bool) -> None:
 def connect(path: str) -> sqlite3.Connection:
     """A connection with every setting that durability depends on set, and read back."""
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
+    db.execute(f"PRAGMA page_size = {PAGE_SIZE}")    # of a new file; an old one keeps its own
     wanted = {"busy_timeout": 5000, "journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "temp_store": 2,
               "wal_autocheckpoint": 1000, "journal_size_limit": 4_194_304}
     for name, value in wanted.items():
@@ -4643,6 +4656,15 @@ def check_exposure(settings: SimpleNamespace, host: str) -> None:
                              "turn authentication on, or say --insecure on if that is what you want.")
 
 
+def settle_memory() -> None:
+    """Gives back what compiling this file took, and spares the collector what is here to stay."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+    with contextlib.suppress(AttributeError, OSError):               # a C library without it
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def introduce(engine: Engine, settings: SimpleNamespace, host: str, port: int) -> None:
     """Makes the first key where there is none, and says how to begin."""
     shown_host = f"[{host}]" if ":" in host else "127.0.0.1" if host == "0.0.0.0" else host
@@ -4694,8 +4716,7 @@ def serve(settings: SimpleNamespace) -> int:
             raise StartupRefused(f"cannot listen on {settings.listen}: {error}", 69) from None
         store.serve_waiting = WaitingRequests(server.task_dispatcher)
         control = Control(engine)
-        gc.freeze()                                  # what is here now stays; it need not be looked through again
-        gc.set_threshold(20_000, 20, 20)
+        settle_memory()
         stopping = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: (stopping.set(), server.pull_trigger()))
