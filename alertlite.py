@@ -33,7 +33,7 @@ Invariants, each with a test.
 
 Recipes.
     To add a setting: a row in SETTINGS, and its line in README.md.
-    To add a column: schema.sql, the dataclass of the same fields in DOMAIN, a migration in STORE.
+    To add a column: schema.sql, the NamedTuple of the same fields in DOMAIN, a migration in STORE.
     To add a route: a function under @route in its dialect; the scope is part of the route.
     To add a deadline: a term in alert_deadline (or its like) and the decision beside it.
 """
@@ -75,6 +75,7 @@ import shlex
 import signal
 import socket
 import sqlite3
+import string
 import threading
 import time
 import urllib.parse
@@ -1467,7 +1468,9 @@ class RecentAlerts:
     def remember(self, alert: Alert) -> None:
         if len(self.alerts) >= self.MOST:
             self.forget_all()
-        if not alert.superseded:
+        if alert.superseded:
+            self.forget(alert)
+        else:
             self.alerts[self.key(alert)] = alert
 
     def forget(self, alert: Alert) -> None:
@@ -2061,7 +2064,10 @@ class Store:
             while not own.done:
                 with self.gate:
                     batch = [self.jobs.popleft() for _ in range(min(len(self.jobs), self.MOST_JOBS))]
-                self.commit(batch)
+                try:
+                    self.commit(batch)
+                except BaseException as error:       # even then nobody may wait for ever, or think that it is stored
+                    self.fail(batch, error)
                 with self.gate:
                     for job in batch:
                         job.done = True
@@ -2133,7 +2139,7 @@ class Store:
             self.last_error = str(error)
             error = problem_of_sqlite(error)
         for job in batch:
-            job.error = error
+            job.error = job.error or error           # who was refused anyway is told why
 
     # --- reading
 
@@ -2332,7 +2338,8 @@ class Engine:
         self.started_at = self.listening_since = clock.now()
         self.metrics = Metrics()
         self.callers: dict[str, tuple[int, str, Caller]] = {}      # key hash -> expires_at, id, caller; see find_caller
-        self.caller_changes = 0
+        self.caller_changes = 0                      # how often users or keys changed; with what is known by heart,
+        self.caller_lock = threading.Lock()          # under this lock
         self.key_uses: dict[str, tuple[int, int]] = {}
         self.key_uses_lock = threading.Lock()
         self.password_lock = threading.Lock()
@@ -2561,11 +2568,13 @@ class Engine:
         """Everything that was due by now, in batches, each a transaction of its own; returns what was done."""
         now = self.clock.now() if now is None else now
         done = Expired([], [], [], [], [])
-        while True:
-            batch = self.store.write(lambda tables: self._expire_batch(tables, now))
+        while (batch := self.expire_some(now)).reviewed:
             done = Expired(*(whole + part for whole, part in zip(done, batch)))
-            if batch.reviewed == 0:
-                return done
+        return done
+
+    def expire_some(self, now: int) -> Expired:
+        """One batch of what was due by now; nothing reviewed = nothing was left."""
+        return self.store.write(lambda tables: self._expire_batch(tables, now))
 
     def _expire_batch(self, tables: Tables, now: int) -> Expired:
         done = Expired([], [], [], [], [])
@@ -2639,9 +2648,16 @@ class Engine:
 
     def forget_callers(self) -> None:
         """After any change of users or keys: nobody is known by heart any more."""
-        self.caller_changes += 1
-        self.callers.clear()
-        self.passwords.clear()
+        with self.caller_lock:
+            self.caller_changes += 1
+            self.callers.clear()
+            self.passwords.clear()
+
+    def remember_caller(self, known: dict[str, Any], name: str, value: Any, changes: int) -> None:
+        """Learns something by heart, unless users or keys have changed since it was looked up."""
+        with self.caller_lock:
+            if changes == self.caller_changes:
+                known[name] = value
 
     def create_admin(self, key: str) -> bool:
         """Makes the user admin with this key, unless there is a key already that is this one. True = it was made."""
@@ -2674,8 +2690,7 @@ class Engine:
         if known is None:
             changes = self.caller_changes
             known = self.look_up_caller(hashed)
-            if changes == self.caller_changes:       # else what was read may be what has just been revoked
-                self.callers[hashed] = known
+            self.remember_caller(self.callers, hashed, known, changes)
         expires_at, ident, caller = known
         if expires_at <= now:
             raise Unauthenticated("API key has expired")
@@ -2714,16 +2729,23 @@ class Engine:
                 self.password_places.release()
         if not right or user is None or user.password_hash is None or user.status != "active":
             raise Unauthenticated("invalid username or password")
-        if changes == self.caller_changes:
-            self.passwords[login] = quick
+        self.remember_caller(self.passwords, login, quick, changes)
         return Caller(user.login, tuple(dict.fromkeys(scopes)), in_person=True)
 
     def flush_key_uses(self) -> None:
         """Writes how often keys were used, where they were."""
         with self.key_uses_lock:
             uses, self.key_uses = self.key_uses, {}
-        if uses:
+        if not uses:
+            return
+        try:
             self.store.write(lambda tables: tables.add_key_uses(uses))
+        except Problem:
+            with self.key_uses_lock:                 # counted again with the next attempt
+                for ident, (count, last) in uses.items():
+                    newer, latest = self.key_uses.get(ident, (0, last))
+                    self.key_uses[ident] = (count + newer, latest)
+            raise
 
     def key_with_uses(self, key: ApiKey) -> ApiKey:
         """The key with the uses that are not written yet."""
@@ -3094,7 +3116,8 @@ class Fields:
 def log(priority: int, text: str) -> None:
     """One line on standard error. Text from outside cannot forge a second one."""
     prefix = f"<{priority}>" if under_journal() else ""
-    print(prefix + LOGGED_TEXT.sub(lambda match: ascii(match[0])[1:-1], text)[:1000], file=sys.stderr, flush=True)
+    sys.stderr.write(prefix + LOGGED_TEXT.sub(lambda match: ascii(match[0])[1:-1], text)[:1000] + "\n")
+    sys.stderr.flush()
 
 
 @lru_cache(maxsize=1)
@@ -4101,11 +4124,12 @@ def alerta_user_groups(api: Api, call: Call, ident: str) -> Any:
 # --- keys (spec/alerta.md 1.11)
 
 KEY_LENGTH = 32                                      # characters: some clients insist on it
+KEY_ALPHABET = string.ascii_letters + string.digits  # nothing that a shell or a command line would read differently
 
 
 def new_key() -> str:
-    """A key of 192 random bits."""
-    return secrets.token_urlsafe(24)
+    """A key of 190 random bits."""
+    return "".join(secrets.choice(KEY_ALPHABET) for _ in range(KEY_LENGTH))
 
 
 def parse_scopes(fields: Fields, default: Iterable[str]) -> list[str]:
@@ -4334,15 +4358,17 @@ class Timer(threading.Thread):
         self.engine = engine
         self.woken = threading.Event()
         self.stopping = False
+        self.due_lock = threading.Lock()             # writers note deadlines while the timer looks for the next one
         self.due: int | None = engine.next_due()
         self.beat = engine.clock.monotonic()
         engine.store.on_due = self.note_due
 
     def note_due(self, due_at: int) -> None:
         """A write brought a deadline; wakes the timer where it is nearer than what it waits for."""
-        if self.due is None or due_at < self.due:
-            self.due = due_at
-            self.woken.set()
+        with self.due_lock:
+            if self.due is None or due_at < self.due:
+                self.due = due_at
+                self.woken.set()
 
     def run(self) -> None:
         """Until stop(): a pass when something is due, the uses of keys once a minute."""
@@ -4368,12 +4394,15 @@ class Timer(threading.Thread):
 
     def pass_once(self) -> None:
         """Does what is due, if anything is. Problem where it cannot be stored; it is then still due."""
-        due = self.due
-        if due is None or due > self.engine.clock.now():
-            return
-        self.due = None                              # a write may note a nearer one meanwhile
+        now = self.engine.clock.now()
+        with self.due_lock:
+            due = self.due
+            if due is None or due > now:
+                return
+            self.due = None                          # a write may note a nearer one meanwhile
         try:
-            self.engine.expire_due()
+            while self.engine.expire_some(now).reviewed:
+                self.beat = self.engine.clock.monotonic()
             due = self.engine.next_due()
         finally:
             if due is not None:
@@ -4461,11 +4490,15 @@ class Control(threading.Thread):
         self.socket.listen(4)
 
     def run(self) -> None:
+        """Until stop(): a line of JSON in, a line of JSON out."""
         while True:
             try:
                 connection, _ = self.socket.accept()
             except OSError:
-                return                               # closed: the process ends
+                if self.socket.fileno() < 0:
+                    return                           # closed: the process ends
+                time.sleep(1)                        # no descriptor is free
+                continue
             with connection, contextlib.suppress(OSError, ValueError):
                 connection.settimeout(2)
                 with connection.makefile("rw", encoding="utf-8") as lines:
@@ -4491,9 +4524,11 @@ def ask_server(path: str, request: dict[str, Any]) -> dict[str, Any] | None:
             with connection.makefile("rw", encoding="utf-8") as lines:
                 lines.write(json.dumps(request) + "\n")
                 lines.flush()
-                return json.loads(lines.readline())
+                return json.loads(lines.readline() or '{"error": "the server did not answer"}')
     except (FileNotFoundError, ConnectionRefusedError):
         return None
+    except OSError as error:
+        return {"error": f"the server did not answer: {error}"}
     finally:
         os.close(folder)
 
@@ -4533,15 +4568,25 @@ class StrictParser(waitress.parser.HTTPRequestParser):
 
 
 class Channel(waitress.channel.HTTPChannel):
+    """A connection, with the refusals of this server, and silent once the server stops."""
     error_task_class = JsonErrorTask
     parser_class = StrictParser
+
+    def readable(self) -> bool:
+        return not getattr(self.server, "is_stopping", False) and super().readable()
+
+    def is_quick(self) -> bool:
+        """Whether the request that it waits for is a report: one short write, and no password to check."""
+        request = self.requests[0]
+        return request.error is None and request.command == "POST" and request.path in ("/alert", "/heartbeat") \
+            and not request.headers.get("AUTHORIZATION", "").lower().startswith("basic")
 
 
 class WaitingRequests:
     """Serves requests that wait for a thread on a thread that is about to wait for a commit.
 
     So few threads carry many requests to one commit. With a thread a request, all of them woke for each commit, and a
-    third of the time went into switching between them. Requests nest like calls; only quick ones, a POST, are taken.
+    third of the time went into switching between them. Requests nest like calls; only reports are taken, which are quick.
     """
     DEEPEST = 16                                     # requests within one another
     ENOUGH = 2                                       # threads that gather; more would only compete
@@ -4556,11 +4601,20 @@ class WaitingRequests:
         """Queues a request as waitress does, but wakes no thread for one that is going to be gathered."""
         with self.dispatcher.lock:
             self.dispatcher.queue.append(channel)
-            if self.gathering < self.ENOUGH or channel.requests[0].command != "POST":
+            if self.gathering < self.ENOUGH or not channel.is_quick():
                 self.dispatcher.queue_cv.notify()
 
     def __call__(self, job: Job) -> None:
-        """Serves what waits, until the job that the caller waits for is done, or nothing suitable waits."""
+        """Serves what waits, until the job that the caller waits for is done, or nothing suitable waits.
+
+        Never raises: whatever happens to others, the caller must go on to wait for its own job.
+        """
+        try:
+            self.gather(job)
+        except Exception as error:
+            log(3, f"defect: {type(error).__name__}: {error} while gathering")
+
+    def gather(self, job: Job) -> None:
         depth = getattr(self.local, "depth", 0)
         while channel := self.take(job, depth):
             self.local.depth = depth + 1
@@ -4573,7 +4627,7 @@ class WaitingRequests:
         """The next request to serve here; None = stop gathering."""
         with self.dispatcher.lock:
             waiting = self.dispatcher.queue
-            takes = bool(waiting) and not job.done and depth < self.DEEPEST and waiting[0].requests[0].command == "POST"
+            takes = bool(waiting) and not job.done and depth < self.DEEPEST and waiting[0].is_quick()
             self.gathering += takes - getattr(self.local, "gathers", False)
             self.local.gathers = takes
             if takes:
@@ -4613,7 +4667,7 @@ def make_server(api: Callable, settings: SimpleNamespace, host: str, port: int) 
 
 
 def run_server(server: Any, stopping: threading.Event, patience: float = 10) -> None:
-    """Serves until stopping is set; then takes no new connection, and answers what was received, within patience seconds."""
+    """Serves until stopping is set; then reads nothing more, and answers what was received, within patience seconds."""
     def turn(seconds: float) -> None:
         waitress.wasyncore.loop(timeout=seconds, use_poll=True, map=server._map, count=1)
 
@@ -4622,6 +4676,7 @@ def run_server(server: Any, stopping: threading.Event, patience: float = 10) -> 
     server.del_channel()
     server.socket.close()
     server.accepting = False
+    server.is_stopping = True
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline and any(
             channel.requests or channel.total_outbufs_len for channel in list(server.active_channels.values())):
@@ -4737,6 +4792,8 @@ def run_key_command(settings: SimpleNamespace, arguments: argparse.Namespace) ->
     request = {"command": f"key {arguments.action}", **{name: getattr(arguments, name, None) for name in (
         "user", "scopes", "type", "text", "expireTime", "customer", "key")}}
     answer = ask_server(settings.db, request)
+    if answer is None and arguments.action != "create" and not any(map(os.path.exists, (settings.db, settings.db + ".lock"))):
+        raise StartupRefused(f"there is no database {settings.db}")
     if answer is None:
         store = Store(settings.db, settings.read_deadline)
         try:

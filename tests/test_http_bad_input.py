@@ -469,7 +469,7 @@ def test_no_body_takes_catastrophic_time(app: App, raw: bytes, reason: str) -> N
 @pytest.mark.slow
 def test_a_search_over_large_attributes_keeps_the_read_deadline(app: App) -> None:
     for number in range(40):
-        app.post_alert(resource=f"web{number}", attributes={f"k{name}": "x" * 900 for name in range(1000)})
+        app.post_alert(resource=f"web{number}", attributes={f"k{name}": "x" * 900 for name in range(200)})
     started = time.process_time()
     answer = app.call("GET", "/alerts?page-size=1&q=" + "%20".join(f"_.k{name}:zz" for name in range(100)))
     assert answer.status in (200, 503)

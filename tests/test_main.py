@@ -368,6 +368,11 @@ def test_keys_are_made_listed_and_revoked(make_server: Any, is_running: bool) ->
     assert status_with(server, key) == 401
 
 
+def test_a_key_can_be_typed_on_a_command_line() -> None:
+    keys = {alertlite.new_key() for _ in range(300)}
+    assert len(keys) == 300 and all(re.fullmatch("[A-Za-z0-9]{32}", key) for key in keys), "one that begins with - would be taken for a flag"
+
+
 def test_a_revoked_key_stops_working_at_once(server: Any) -> None:
     key = created_key(server, "--user", "robot@example.com")
     for _ in range(20):

@@ -317,7 +317,7 @@ def run_server(path: pathlib.Path) -> subprocess.CompletedProcess:
     """The server on a database that it must refuse."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("ALERTLITE_")}
     return subprocess.run([sys.executable, str(ROOT / "alertlite.py"), "serve", "--db", str(path), "--listen", "127.0.0.1:0"],
-                          capture_output=True, text=True, timeout=8, env=env)
+                          capture_output=True, text=True, timeout=25, env=env)
 
 
 def make_database(path: pathlib.Path, *statements: str) -> None:
