@@ -2406,7 +2406,7 @@ class Engine:
                 entry: HistoryEntry) -> Alert:
         """Writes what was decided: the row, its history entry, its event. event_type: instead of the alert's own."""
         due_at = kept_due_at(old.due_at if old else None, alert_deadline(decision.alert, self.settings), now)
-        alert = decision.alert._replace(due_at=due_at)
+        alert = decision.alert if decision.alert.due_at == due_at else decision.alert._replace(due_at=due_at)
         if old is None:
             alert = tables.insert_alert(alert)
         else:
@@ -4553,11 +4553,12 @@ class StrictParser(waitress.parser.HTTPRequestParser):
 
     def parse_header(self, header_plus: bytes) -> None:
         """ParsingError, which is answered with 400, where the header is ambiguous."""
-        first_line, *lines = header_plus.split(b"\r\n")
-        names = collections.Counter(line.partition(b":")[0].strip().lower() for line in lines)
-        if names[b"host"] != 1 and not first_line.endswith(b"HTTP/1.0"):
+        first_line, _, lines = header_plus.partition(b"\r\n")
+        lines = b"\n" + lines.lower()
+        encodings = lines.count(b"\ntransfer-encoding:")
+        if lines.count(b"\nhost:") != 1 and not first_line.endswith(b"HTTP/1.0"):
             raise waitress.parser.ParsingError("one Host header is needed")
-        if names[b"transfer-encoding"] > 1 or (names[b"transfer-encoding"] and names[b"content-length"]):
+        if encodings > 1 or (encodings and b"\ncontent-length:" in lines):
             raise waitress.parser.ParsingError("the length of the body is ambiguous")
         if b" //" in first_line:
             raise waitress.parser.ParsingError("the path begins with //")
@@ -4568,12 +4569,9 @@ class StrictParser(waitress.parser.HTTPRequestParser):
 
 
 class Channel(waitress.channel.HTTPChannel):
-    """A connection, with the refusals of this server, and silent once the server stops."""
+    """A connection, with the refusals of this server."""
     error_task_class = JsonErrorTask
     parser_class = StrictParser
-
-    def readable(self) -> bool:
-        return not getattr(self.server, "is_stopping", False) and super().readable()
 
     def is_quick(self) -> bool:
         """Whether the request that it waits for is a report: one short write, and no password to check."""
@@ -4591,11 +4589,18 @@ class WaitingRequests:
     DEEPEST = 16                                     # requests within one another
     ENOUGH = 2                                       # threads that gather; more would only compete
 
-    def __init__(self, dispatcher: waitress.task.ThreadedTaskDispatcher):
-        self.dispatcher = dispatcher
+    def __init__(self, server: Any):
+        self.dispatcher = server.task_dispatcher
         self.gathering = 0                           # threads that will look into the queue again; under dispatcher.lock
         self.local = threading.local()               # depth, gathers
-        dispatcher.add_task = self.add_task
+        self.dispatcher.add_task = self.add_task
+        self.wake_main_thread = server.pull_trigger
+        server.pull_trigger = self.pull_trigger
+
+    def pull_trigger(self) -> None:
+        """Wakes the main thread to send answers: once for all that were gathered, when the outermost is ready."""
+        if not getattr(self.local, "depth", 0):
+            self.wake_main_thread()
 
     def add_task(self, channel: waitress.channel.HTTPChannel) -> None:
         """Queues a request as waitress does, but wakes no thread for one that is going to be gathered."""
@@ -4676,7 +4681,8 @@ def run_server(server: Any, stopping: threading.Event, patience: float = 10) -> 
     server.del_channel()
     server.socket.close()
     server.accepting = False
-    server.is_stopping = True
+    for channel in server.active_channels.values():
+        channel.readable = lambda: False
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline and any(
             channel.requests or channel.total_outbufs_len for channel in list(server.active_channels.values())):
@@ -4769,7 +4775,7 @@ def serve(settings: SimpleNamespace) -> int:
             server = make_server(api, settings, host, port)
         except (OSError, ValueError) as error:
             raise StartupRefused(f"cannot listen on {settings.listen}: {error}", 69) from None
-        store.serve_waiting = WaitingRequests(server.task_dispatcher)
+        store.serve_waiting = WaitingRequests(server)
         control = Control(engine)
         settle_memory()
         stopping = threading.Event()
