@@ -1228,7 +1228,6 @@ def whole_word_globs(glob: str) -> list[str]:
 APPLICATION_ID = 0x616C6974                        # "alit"
 MIGRATIONS: tuple[tuple[str, ...], ...] = ()       # append only: the statements that lead from version n to n + 1
 SCHEMA_VERSION = 1 + len(MIGRATIONS)
-PAGE_SIZE = 1024                                   # bytes: a commit writes whole pages, and flash storage wears by the byte
 MOST_ARMS = 200                                    # index ranges that one page is merged from; SQLite takes 500
 MOST_ROWS = 1000                                   # rows of an answer that is not paged
 
@@ -1789,8 +1788,13 @@ class Tables:
         self.add_row("events (id, type, customer, happened_at, alert, messages)",
                      (new_id(), type_, customer, now, alert, pack_object(messages)))
         if random.random() < 0.01:
-            self.db.execute("DELETE FROM events WHERE seq IN (SELECT seq FROM events ORDER BY seq LIMIT 200) AND happened_at < ?",
-                            (now - retention * 1000,))
+            self.delete_old_events(now - retention * 1000)
+
+    def delete_old_events(self, before: int) -> None:
+        """Of the oldest two hundred events, those from before a moment go, if the first is that old."""
+        oldest = self.row("SELECT happened_at FROM events ORDER BY seq LIMIT 1")
+        if oldest and oldest[0] < before:
+            self.db.execute("DELETE FROM events WHERE seq IN (SELECT seq FROM events ORDER BY seq LIMIT 200) AND happened_at < ?", (before,))
 
     def events_since(self, seq: int) -> list[tuple[int, str, str | None]]:
         """(seq, type, alert id) of the events after one, oldest first."""
@@ -2232,7 +2236,6 @@ def refuse_foreign_file(path: str, known: bool, was_unclean: bool) -> None:
 def connect(path: str) -> sqlite3.Connection:
     """A connection with every setting that durability depends on set, and read back."""
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
-    db.execute(f"PRAGMA page_size = {PAGE_SIZE}")    # of a new file; an old one keeps its own
     wanted = {"busy_timeout": 5000, "journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "temp_store": 2,
               "wal_autocheckpoint": 1000, "journal_size_limit": 4_194_304}
     for name, value in wanted.items():
