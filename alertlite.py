@@ -168,7 +168,7 @@ SETTINGS = (
     Setting("api_key_expire_days", "365", as_days, "days a new key lasts unless it says otherwise"),
     Setting("cors_origins", "", as_list, "web origins whose pages may call this server; * = any"),
     Setting("trusted_proxy", "", str, "address of the reverse proxy whose X-Forwarded-… headers are believed"),
-    Setting("threads", "8", as_positive, "requests that may wait for a search or a sign-in at the same time"),
+    Setting("threads", "6", as_positive, "requests that may wait for a search or a sign-in at the same time"),
     Setting("connection_limit", "500", as_positive, "connections held at the same time"),
     Setting("body_limit", "1048576", as_positive, "bytes of a request body"),
     Setting("header_limit", "16384", as_positive, "bytes of a request's headers"),
@@ -2236,7 +2236,7 @@ def refuse_foreign_file(path: str, known: bool, was_unclean: bool) -> None:
 def connect(path: str) -> sqlite3.Connection:
     """A connection with every setting that durability depends on set, and read back."""
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
-    wanted = {"busy_timeout": 5000, "journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "temp_store": 2,
+    wanted = {"busy_timeout": 5000, "journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "temp_store": 2, "cache_size": -8000,
               "wal_autocheckpoint": 1000, "journal_size_limit": 4_194_304}
     for name, value in wanted.items():
         db.execute(f"PRAGMA {name} = {value}")

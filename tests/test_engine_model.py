@@ -266,7 +266,7 @@ def walk(make_app: Any, seeds: range, steps: int) -> None:
 
 
 def test_alerts_do_what_the_model_says(make_app: Any):
-    walk(make_app, range(100), 30)
+    walk(make_app, range(60), 30)
 
 
 @pytest.mark.slow
