@@ -2072,17 +2072,21 @@ class Store:
                     self.commit(batch)
                 except BaseException as error:       # even then nobody may wait for ever, or think that it is stored
                     self.fail(batch, error)
-                with self.gate:
-                    for job in batch:
-                        job.done = True
-                        if job.wake.locked():
-                            job.wake.release()
+                self.release(batch)
         finally:
             with self.gate:
                 heir = next((job for job in self.jobs if job.wake.locked()), None)
                 self.has_leader = heir is not None
                 if heir:
                     heir.wake.release()
+
+    def release(self, batch: list[Job]) -> None:
+        """Tells the jobs that they are done, and wakes who waits for them."""
+        with self.gate:
+            for job in batch:
+                job.done = True
+                if job.wake.locked():
+                    job.wake.release()
 
     def commit(self, batch: list[Job]) -> None:
         """Runs the jobs in one transaction. Where the transaction itself fails, all of them fail.
@@ -2474,6 +2478,7 @@ class Engine:
     # --- notes
 
     def add_note(self, ident: str, text: str, caller: Caller) -> tuple[Alert, Note]:
+        """Writes a remark on an alert, which is also in its history. NotFound."""
         now = self.clock.now()
         note_id = new_id()
 
