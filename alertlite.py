@@ -1796,10 +1796,6 @@ class Tables:
         if oldest and oldest[0] < before:
             self.db.execute("DELETE FROM events WHERE seq IN (SELECT seq FROM events ORDER BY seq LIMIT 200) AND happened_at < ?", (before,))
 
-    def events_since(self, seq: int) -> list[tuple[int, str, str | None]]:
-        """(seq, type, alert id) of the events after one, oldest first."""
-        return self.rows("SELECT seq, type, alert FROM events WHERE seq > ? ORDER BY seq LIMIT ?", (seq, MOST_ROWS))
-
     # --- heartbeats
 
     def find_heartbeat(self, origin: str, customer: str) -> Heartbeat | None:
@@ -2015,11 +2011,11 @@ class Store:
         self.serve_waiting: Callable[[Job], None] = lambda job: None
         self.last_error: str | None = None
         self.lock_file = lock_database(path)
-        self.was_unclean = os.path.exists(path + "-wal") and os.path.getsize(path + "-wal") > 0
+        was_unclean = os.path.exists(path + "-wal") and os.path.getsize(path + "-wal") > 0
         with contextlib.ExitStack() as on_refusal:
             on_refusal.callback(self.lock_file.close)
             try:
-                refuse_foreign_file(path, os.fstat(self.lock_file.fileno()).st_size > 0, self.was_unclean)
+                refuse_foreign_file(path, os.fstat(self.lock_file.fileno()).st_size > 0, was_unclean)
                 self.db = on_refusal.enter_context(contextlib.closing(connect(path)))
                 prepare_database(self.db, path)
             except sqlite3.DatabaseError as error:

@@ -116,7 +116,13 @@ class App:
     def events(self) -> list[str]:
         """The types of all events so far."""
         with self.store.read() as tables:
-            return [kind for _, kind, _ in tables.events_since(0)]
+            return [kind for kind, in tables.rows("SELECT type FROM events ORDER BY seq")]
+
+    def stored(self) -> dict[str, list[tuple]]:
+        """Every row of every table."""
+        with self.store.read() as tables:
+            names = tables.rows("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'")
+            return {name: tables.rows(f"SELECT * FROM {name}") for name, in names}
 
     def make_key(self, *scopes: str, **fields: Any) -> str:
         """A new key with these scopes."""

@@ -42,12 +42,6 @@ class World(App):
                 words[place] = self.parts[f"/{words[place - 1]}/"]
         return "/".join(words)
 
-    def stored(self) -> dict[str, list[tuple]]:
-        """Every row of every table."""
-        with self.store.read() as tables:
-            names = tables.rows("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'")
-            return {name: tables.rows(f"SELECT * FROM {name}") for name, in names}
-
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Any:

@@ -84,12 +84,6 @@ class World(App):
         body = BODIES.get("/" + path.split("/")[-1]) if last == path else {"text": "x"} if method == "PUT" else {"_method": "delete"}
         return self.call(method, address, None if method in ("GET", "DELETE") else body, **more)
 
-    def stored(self) -> dict[str, list[tuple]]:
-        """Every row of every table."""
-        with self.store.read() as tables:
-            names = tables.rows("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'")
-            return {name: tables.rows(f"SELECT * FROM {name}") for name, in names}
-
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Any:
