@@ -1234,9 +1234,13 @@ MOST_ROWS = 1000                                   # rows of an answer that is n
 ALERT_COLUMNS = ", ".join(Alert._fields)
 INSERT_ALERT = f"INSERT INTO alerts ({ALERT_COLUMNS}) VALUES ({', '.join('?' * len(Alert._fields))})"
 FIND_REPORTED_ALERT = (
-    f"SELECT {ALERT_COLUMNS} FROM alerts WHERE environment = ? AND resource = ? AND event = ? AND customer = ? AND superseded = 0"
-    f" UNION ALL SELECT * FROM (SELECT {ALERT_COLUMNS} FROM alerts WHERE environment = ? AND resource = ? AND customer = ?"
+    "SELECT seq FROM alerts WHERE environment = ? AND resource = ? AND event = ? AND customer = ? AND superseded = 0"
+    " UNION ALL SELECT * FROM (SELECT seq FROM alerts WHERE environment = ? AND resource = ? AND customer = ?"
     " AND superseded = 0 AND correlate <> '[]' AND instr(correlate, ?) > 0 ORDER BY seq LIMIT 1) LIMIT 1")
+ADD_TO_COUNT = "INSERT INTO alert_counts VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count"
+OF_THIS_COUNT = " WHERE customer = ? AND environment = ? AND service = ? AND status = ? AND severity = ?"
+TAKE_FROM_COUNT = "UPDATE alert_counts SET count = count - ?" + OF_THIS_COUNT
+DROP_EMPTY_COUNT = "DELETE FROM alert_counts" + OF_THIS_COUNT + " AND count = 0"
 HISTORY_COLUMNS = ", ".join(HistoryEntry._fields)
 NOTE_COLUMNS = ", ".join(Note._fields)
 HEARTBEAT_COLUMNS = "seq, id, origin, customer, tags, attributes, timeout, silent, due_at, created_at, received_at"
@@ -1493,6 +1497,7 @@ class Tables:
         self.db, self.recent = db, recent
         self.earliest_due: int | None = None        # the earliest due_at written in this transaction
         self.pending: dict[str, list[tuple]] = {}   # rows to insert, by table and columns; see add_row
+        self.count_changes: dict[tuple[str, ...], int] = {}      # by kind of alert; see count_alert
 
     def rows(self, sql: str, args: Iterable[Any] = ()) -> list[tuple]:
         return self.db.execute(sql, tuple(args)).fetchall()
@@ -1517,6 +1522,22 @@ class Tables:
                 chunk = rows[start:start + 100]
                 self.db.execute(insert_rows_sql(table, len(chunk[0]), len(chunk)), tuple(itertools.chain(*chunk)))
 
+    def finish(self) -> None:
+        """Writes what was kept back for the end of the transaction."""
+        self.flush()
+        changes, self.count_changes = self.count_changes, {}
+        for kind, change in changes.items():
+            if change > 0:
+                self.db.execute(ADD_TO_COUNT, (*kind, change))
+            elif change < 0:
+                self.db.execute(TAKE_FROM_COUNT, (-change, *kind))
+                self.db.execute(DROP_EMPTY_COUNT, kind)
+
+    def forget_unwritten(self) -> None:
+        """After a rollback: what was kept back belongs to it."""
+        self.recent.forget_all()
+        self.pending, self.count_changes = {}, {}
+
     # --- meta
 
     def find_fact(self, name: str) -> str | None:
@@ -1533,9 +1554,9 @@ class Tables:
         known = self.recent and self.recent.alerts.get((environment, resource, event, customer))
         if known:
             return known
-        rows = self.rows(FIND_REPORTED_ALERT, (environment, resource, event, customer,
+        found = self.row(FIND_REPORTED_ALERT, (environment, resource, event, customer,
                                                environment, resource, customer, packed_element(event)))
-        return Alert(*rows[0]) if rows else None
+        return Alert(*self.row(f"SELECT {ALERT_COLUMNS} FROM alerts WHERE seq = ?", found)) if found else None
 
     def get_alert(self, ident: str, customer: str = "") -> Alert:
         """The alert with this id or last report's id, else the one whose id begins so (at least 8 characters).
@@ -1568,6 +1589,7 @@ class Tables:
         alert = alert._replace(seq=seq)
         self.recent.remember(alert)
         self.insert_alert_services(alert)
+        self.count_alert(alert, 1)
         self.note_due(alert.due_at)
         return alert
 
@@ -1584,6 +1606,13 @@ class Tables:
         self.update_alert_services(old, new)
         self.note_due(new.due_at)
 
+    def count_alert(self, alert: Alert, change: int) -> None:
+        """One alert more (1) or less (-1) of its kind, in total and for each of its services. Written once for each kind
+        when the transaction finishes: most alerts of a burst are of one kind."""
+        for service in ("", *dict.fromkeys(unpack(alert.service))):
+            kind = (alert.customer, alert.environment, service, alert.status, alert.severity)
+            self.count_changes[kind] = self.count_changes.get(kind, 0) + change
+
     def insert_alert_services(self, alert: Alert) -> None:
         for service in dict.fromkeys(unpack(alert.service)):
             self.add_row("alert_services", (alert.environment, service, alert.status, alert.last_received_at, alert.seq,
@@ -1597,9 +1626,11 @@ class Tables:
                             (alert.environment, service, alert.status, alert.last_received_at, alert.seq))
 
     def update_alert_services(self, old: Alert, new: Alert) -> None:
-        if (old.service, old.status, old.severity) != (new.service, new.status, new.severity):
+        if alert_kind(old) != alert_kind(new):
             self.delete_alert_services(old)
             self.insert_alert_services(new)
+            self.count_alert(old, -1)
+            self.count_alert(new, 1)
         elif old.last_received_at != new.last_received_at:
             self.flush()
             for service in dict.fromkeys(unpack(old.service)):
@@ -1611,7 +1642,7 @@ class Tables:
         """Deletes an alert with its history and notes."""
         self.recent.forget(alert)
         self.delete_alert_services(alert)
-        self.flush()
+        self.count_alert(alert, -1)
         self.db.execute("DELETE FROM alerts WHERE seq = ?", (alert.seq,))
 
     def due_alerts(self, now: int, limit: int) -> list[Alert]:
@@ -1915,6 +1946,11 @@ class Tables:
                             [(count, last, ident) for ident, (count, last) in uses.items()])
 
 
+def alert_kind(alert: Alert) -> tuple[str, ...]:
+    """What alert_counts and alert_services tell alerts apart by."""
+    return alert.service, alert.status, alert.severity, alert.environment, alert.customer
+
+
 @lru_cache(maxsize=512)
 def insert_rows_sql(table: str, width: int, count: int) -> str:
     """The statement that inserts so many rows of so many values. table: its name, with the columns in parentheses if not all."""
@@ -2110,7 +2146,7 @@ class Store:
         self.db.execute("BEGIN IMMEDIATE")
         for job in batch:
             job.result = run_job(job)
-        self.tables.flush()
+        self.tables.finish()
 
     def run_in_savepoint(self, job: Job) -> Any:
         """Runs one function; what it raises becomes its own error, and undoes only what it did."""
@@ -2118,7 +2154,7 @@ class Store:
         self.db.execute("SAVEPOINT job")
         try:
             result = job.work(self.tables)
-            self.tables.flush()
+            self.tables.finish()
         except Exception as error:
             if is_storage_error(error):
                 raise
@@ -2128,8 +2164,7 @@ class Store:
         return result
 
     def roll_back(self, statement: str) -> None:
-        self.tables.recent.forget_all()
-        self.tables.pending = {}
+        self.tables.forget_unwritten()
         self.db.execute(statement)
 
     def fail(self, batch: list[Job], error: BaseException) -> None:
@@ -2137,8 +2172,7 @@ class Store:
         if self.db.in_transaction:                   # a full disk or a failed write has undone everything already
             with contextlib.suppress(sqlite3.Error):
                 self.db.execute("ROLLBACK")
-        self.tables.recent.forget_all()
-        self.tables.pending = {}
+        self.tables.forget_unwritten()
         if isinstance(error, sqlite3.Error):
             self.last_error = str(error)
             error = problem_of_sqlite(error)
