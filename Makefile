@@ -14,7 +14,7 @@ $(BIN)/.run: pyproject.toml
 	touch $@
 
 $(BIN)/.test: $(BIN)/.run
-	$(BIN)/pip install --quiet --disable-pip-version-check "pytest>=8.0" "pytest-xdist>=3.5" "hypothesis>=6.100" "alerta>=8.5.3" "ruff>=0.6" "build>=1.0" "hatchling>=1.21" setuptools
+	$(BIN)/pip install --quiet --disable-pip-version-check "pytest>=8.0" "pytest-xdist>=3.5" "hypothesis>=6.100" "alerta>=8.5.3" "cronsim>=2.6" "healthchecks-io>=0.4.4" "healthchecks-decorator>=0.5.0" "healthchecks-wrapper>=0.1.6" "ruff>=0.6" "build>=1.0" "hatchling>=1.21" setuptools
 	touch $@
 
 run: $(BIN)/.run  ## serve on 127.0.0.1:8080, with the database in this folder

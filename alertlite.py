@@ -20,6 +20,7 @@ The map. Each section uses only what stands above it.
     ENGINE     what can happen: one method an operation, each reading the clock once
     HTTP       strict JSON in, JSON out, authentication, scopes, limits; problems to answers
     ALERTA     the Alerta API: parse_…, show_… and routes
+    HEALTHCHECKS  the Healthchecks API, ping addresses, badges
     SERVICE    routes that belong to no dialect: health
     THREADS    the timer's loop, the control socket, the web server
     MAIN       the command line
@@ -61,6 +62,7 @@ import gc
 import gzip
 import hashlib
 import hmac
+import html
 import http
 import ipaddress
 import itertools
@@ -78,15 +80,19 @@ import sqlite3
 import string
 import threading
 import time
+import unicodedata
 import urllib.parse
+import uuid
 import warnings
+import zoneinfo
 from collections.abc import Callable, Iterable
-from datetime import datetime, timezone
+from datetime import date, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import bottle
+import croniter
 import waitress.channel
 import waitress.parser
 import waitress.server
@@ -164,6 +170,12 @@ SETTINGS = (
     Setting("heartbeat_max_latency", "2000", as_whole_number, "milliseconds between sending and receiving that still count as ok"),
     Setting("heartbeat_events", "Heartbeat", as_list, "alert events that are taken as heartbeats"),
     Setting("heartbeat_alerts", "on", as_flag, "raise an alert for a heartbeat that falls silent"),
+    Setting("check_limit", "10000", as_whole_number, "checks that a project may have; 0 = any number"),
+    Setting("check_alerts", "on", as_flag, "raise an alert for a check that goes down"),
+    Setting("early_tolerance", "120", as_whole_number, "seconds that a ping may come before its scheduled time and still count for it"),
+    Setting("ping_log_limit", "100", as_positive, "pings that are kept of a check"),
+    Setting("ping_body_limit", "10000", as_whole_number, "bytes that are kept of what a ping sends"),
+    Setting("badge_label", "alertlite", str, "what the badge about all checks is called"),
     Setting("event_retention", "2592000", as_whole_number, "seconds that the log of events is kept"),
     Setting("api_key_expire_days", "365", as_days, "days a new key lasts unless it says otherwise"),
     Setting("cors_origins", "", as_list, "web origins whose pages may call this server; * = any"),
@@ -243,10 +255,10 @@ def parse_action_table(table: str) -> dict[tuple[str, str], str]:
 ACTION_OUTCOMES = parse_action_table(ACTION_TABLE)
 OPERATOR_ACTIONS = tuple(dict.fromkeys(action for _, action in ACTION_OUTCOMES))
 
-# The scopes that exist (spec/alerta.md 5.2), and those of the built-in roles (5.4).
+# The scopes that exist (spec/alerta.md 5.2, and those of checks), and those of the built-in roles (5.4).
 SCOPES = tuple(
     ["read", "write", "admin"]
-    + [f"{verb}:{noun}" for noun in ("alerts", "blackouts", "heartbeats", "keys") for verb in ("read", "write", "admin")]
+    + [f"{verb}:{noun}" for noun in ("alerts", "blackouts", "heartbeats", "keys", "checks") for verb in ("read", "write", "admin")]
     + ["delete:alerts", "write:users", "admin:users"]
     + [f"{verb}:{noun}" for noun in ("groups", "perms", "customers") for verb in ("read", "admin")]
     + ["write:webhooks", "read:oembed", "read:management", "admin:management", "read:userinfo"])
@@ -299,6 +311,11 @@ def new_id() -> str:
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{'89ab'[int(digits[16], 16) % 4]}{digits[17:20]}-{digits[20:]}"
 
 
+def new_secret_id() -> str:
+    """A random UUID that nobody can guess: who knows a check's may ping it."""
+    return str(uuid.uuid4())
+
+
 # ============================================================================================================ PROBLEMS
 # The few ways in which a request can fail. Raised anywhere below HTTP, turned into an answer there and nowhere else.
 
@@ -321,6 +338,10 @@ class Unauthenticated(Problem):
 
 class Forbidden(Problem):
     status = 403
+
+
+class MissingScope(Forbidden):
+    """The caller is known but may not do this."""
 
 
 class NotFound(Problem):
@@ -849,6 +870,551 @@ def program_origin() -> str:
     return f"alertlite/{socket.gethostname()}"
 
 
+# When a cron job is due. croniter finds the times of a day; what is below makes that behave as Debian's cron does.
+
+CRON_WORDS = {"@hourly": "0 * * * *", "@daily": "0 0 * * *", "@midnight": "0 0 * * *", "@weekly": "0 0 * * 0",
+              "@monthly": "0 0 1 * *", "@yearly": "0 0 1 1 *", "@annually": "0 0 1 1 *"}
+CRON_FIELDS = (                                      # lowest, highest, names of the values from the lowest on
+    (0, 59, ()), (0, 23, ()), (1, 31, ()),
+    (1, 12, ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")),
+    (0, 7, ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")))
+CRON_TERM = re.compile(r"(?:\*|([0-9A-Z]{1,3})(?:-([0-9A-Z]{1,3}))?)(?:/([0-9]{1,4}))?")
+CRON_LONGEST = 100                                   # characters of an expression
+
+# Zones that have another name today: the name that is used, then those that it replaces.
+ZONE_NAMES = """
+    Africa/Abidjan Africa/Timbuktu Iceland; Africa/Cairo Egypt; Africa/Nairobi Africa/Asmera; Africa/Tripoli Libya; America/Adak America/Atka
+    US/Aleutian; America/Anchorage US/Alaska; America/Argentina/Buenos_Aires America/Buenos_Aires; America/Argentina/Catamarca
+    America/Argentina/ComodRivadavia America/Catamarca; America/Argentina/Cordoba America/Cordoba America/Rosario; America/Argentina/Jujuy
+    America/Jujuy; America/Argentina/Mendoza America/Mendoza; America/Chicago CST6CDT US/Central; America/Denver America/Shiprock MST7MDT Navajo
+    US/Mountain; America/Detroit US/Michigan; America/Edmonton America/Yellowknife Canada/Mountain; America/Halifax Canada/Atlantic; America/Havana
+    Cuba; America/Indiana/Indianapolis America/Fort_Wayne America/Indianapolis US/East-Indiana; America/Indiana/Knox America/Knox_IN
+    US/Indiana-Starke; America/Iqaluit America/Pangnirtung; America/Jamaica Jamaica; America/Kentucky/Louisville America/Louisville;
+    America/Los_Angeles PST8PDT US/Pacific; America/Manaus Brazil/West; America/Mazatlan Mexico/BajaSur; America/Mexico_City Mexico/General;
+    America/New_York EST5EDT US/Eastern; America/Noronha Brazil/DeNoronha; America/Nuuk America/Godthab; America/Panama America/Coral_Harbour EST;
+    America/Phoenix MST US/Arizona; America/Puerto_Rico America/Virgin; America/Regina Canada/Saskatchewan; America/Rio_Branco America/Porto_Acre
+    Brazil/Acre; America/Santiago Chile/Continental; America/Sao_Paulo Brazil/East; America/St_Johns Canada/Newfoundland; America/Tijuana
+    America/Ensenada America/Santa_Isabel Mexico/BajaNorte; America/Toronto America/Montreal America/Nipigon America/Thunder_Bay Canada/Eastern;
+    America/Vancouver Canada/Pacific; America/Whitehorse Canada/Yukon; America/Winnipeg America/Rainy_River Canada/Central; Asia/Ashgabat
+    Asia/Ashkhabad; Asia/Dhaka Asia/Dacca; Asia/Ho_Chi_Minh Asia/Saigon; Asia/Hong_Kong Hongkong; Asia/Jerusalem Asia/Tel_Aviv Israel;
+    Asia/Kathmandu Asia/Katmandu; Asia/Kolkata Asia/Calcutta; Asia/Macau Asia/Macao; Asia/Makassar Asia/Ujung_Pandang; Asia/Nicosia Europe/Nicosia;
+    Asia/Seoul ROK; Asia/Shanghai Asia/Chongqing Asia/Chungking Asia/Harbin PRC; Asia/Singapore Singapore; Asia/Taipei ROC; Asia/Tehran Iran;
+    Asia/Thimphu Asia/Thimbu; Asia/Tokyo Japan; Asia/Ulaanbaatar Asia/Choibalsan Asia/Ulan_Bator; Asia/Urumqi Asia/Kashgar; Asia/Yangon
+    Asia/Rangoon; Atlantic/Faroe Atlantic/Faeroe; Australia/Adelaide Australia/South; Australia/Brisbane Australia/Queensland; Australia/Broken_Hill
+    Australia/Yancowinna; Australia/Darwin Australia/North; Australia/Hobart Australia/Currie Australia/Tasmania; Australia/Lord_Howe Australia/LHI;
+    Australia/Melbourne Australia/Victoria; Australia/Perth Australia/West; Australia/Sydney Australia/ACT Australia/Canberra Australia/NSW; Etc/GMT
+    GMT+0 GMT-0 GMT0 Greenwich; Etc/UTC UCT Universal Zulu; Europe/Athens EET; Europe/Berlin Atlantic/Jan_Mayen; Europe/Brussels CET MET;
+    Europe/Chisinau Europe/Tiraspol; Europe/Dublin Eire; Europe/Istanbul Asia/Istanbul Turkey; Europe/Kyiv Europe/Kiev Europe/Uzhgorod
+    Europe/Zaporozhye; Europe/Lisbon Portugal WET; Europe/London Europe/Belfast GB GB-Eire; Europe/Moscow W-SU; Europe/Warsaw Poland;
+    Pacific/Auckland Antarctica/South_Pole NZ; Pacific/Chatham NZ-CHAT; Pacific/Easter Chile/EasterIsland; Pacific/Guadalcanal Pacific/Ponape;
+    Pacific/Honolulu HST Pacific/Johnston US/Hawaii; Pacific/Kanton Pacific/Enderbury; Pacific/Kwajalein Kwajalein; Pacific/Pago_Pago Pacific/Samoa
+    US/Samoa; Pacific/Port_Moresby Pacific/Truk Pacific/Yap"""
+CURRENT_ZONE = {old: names.split()[0] for names in ZONE_NAMES.split(";") for old in names.split()[1:]}
+
+
+LAST, LAST_WEEKDAY = 32, 33                          # among the days of a month; (weekday, LAST) is the last such weekday
+
+
+class Cron(NamedTuple):
+    """A cron expression, read."""
+    times: str                                       # minutes and hours of a day, for croniter
+    days: frozenset[int]
+    months: frozenset[int]
+    weekdays: frozenset[tuple[int, int]]             # (weekday from Sunday = 0, which one of the month; 0 = any)
+    either_day: bool                                 # a day of the month or a weekday is enough: none begins with *
+    is_fixed: bool                                   # neither minute nor hour begins with *: a time of day
+
+
+def cron_value(text: str, low: int, high: int, names: tuple[str, ...]) -> int:
+    value = names.index(text) + low if text in names else int(text) if text.isdigit() else -1
+    if not low <= value <= high:
+        raise ValueError(f"{text} is not between {low} and {high}")
+    return value
+
+
+def cron_values(field: str, low: int, high: int, names: tuple[str, ...]) -> set[int]:
+    """The numbers that a field of lists, ranges and steps stands for; ValueError."""
+    values: set[int] = set()
+    for term in field.split(","):
+        match = CRON_TERM.fullmatch(term)
+        if not match:
+            raise ValueError(f"{term!r} cannot be read")
+        first, last, step = match.groups()
+        start = low if first is None else cron_value(first, low, high, names)
+        end = cron_value(last, low, high, names) if last else start
+        if first is None or step and end == start:   # n/s means from n on; so does n-n/s, to Healthchecks
+            end = high
+        if end < start or step and int(step) == 0:
+            raise ValueError(f"{term!r} is empty")
+        values.update(range(start, end + 1, int(step or 1)))
+    return values
+
+
+def cron_days(field: str) -> set[int]:
+    """The days of a month that a field names, LAST and LAST_WEEKDAY among them."""
+    special = {"L": LAST, "LW": LAST_WEEKDAY}
+    terms = field.split(",")
+    plain = ",".join(term for term in terms if term not in special)
+    return {special[term] for term in terms if term in special} | (cron_values(plain, *CRON_FIELDS[2]) if plain else set())
+
+
+def cron_weekdays(field: str) -> set[tuple[int, int]]:
+    """The weekdays that a field names, each with which one of the month it is: 2 or WED, 2#1 the first, 2L the last."""
+    found = set()
+    for term in field.split(","):
+        nth = re.fullmatch(r"([0-9A-Z]+)(?:(L)|#([1-5]))", term)
+        place = 0 if not nth else LAST if nth[2] else int(nth[3])
+        found |= {(value % 7, place) for value in cron_values(nth[1] if nth else term, *CRON_FIELDS[4])}
+    return found
+
+
+@lru_cache(maxsize=512)
+def parse_cron(text: str) -> Cron:
+    """A cron expression: five fields, or @hourly to @yearly (spec/healthchecks.md 5.8). ValueError for anything else."""
+    if len(text) > CRON_LONGEST or not text.isascii() or not text.isprintable():
+        raise ValueError("too long, or not plain text")
+    text = text.strip(" ")
+    fields = CRON_WORDS.get(text, text).upper().split()
+    if len(fields) != 5:
+        raise ValueError("not five fields")
+    minute, hour, day, month, weekday = fields
+    times = " ".join(",".join(map(str, sorted(cron_values(field, *rule)))) for field, rule in zip(fields[:2], CRON_FIELDS))
+    return Cron(f"{times} * * *", frozenset(cron_days(day)), frozenset(cron_values(month, *CRON_FIELDS[3])),
+                frozenset(cron_weekdays(weekday)), either_day=not (day.startswith("*") or weekday.startswith("*")),
+                is_fixed=not (minute.startswith("*") or hour.startswith("*")))
+
+
+def is_cron_day(cron: Cron, day: date) -> bool:
+    """Whether jobs run on a day. Both day fields must fit where one begins with *, else one of them."""
+    weekday = day.isoweekday() % 7
+    by_date = day.day in cron.days or LAST in cron.days and (day + timedelta(days=1)).day == 1 \
+        or LAST_WEEKDAY in cron.days and is_last_weekday(day)
+    by_weekday = not cron.weekdays.isdisjoint({(weekday, 0), (weekday, (day.day + 6) // 7)}) \
+        or (weekday, LAST) in cron.weekdays and (day + timedelta(days=7)).month != day.month
+    return (by_date or by_weekday) if cron.either_day else by_date and by_weekday
+
+
+def is_last_weekday(day: date) -> bool:
+    """Whether it is a weekday, and no other follows in its month."""
+    return day.isoweekday() < 6 and (day + timedelta(days=3 if day.isoweekday() == 5 else 1)).month != day.month
+
+
+def cron_days_from(cron: Cron, first: date) -> Iterable[date]:
+    """The days on which jobs run, from the first on; none where it is none for fifty years."""
+    day, last = first, first + timedelta(days=50 * 366)
+    while day < last:
+        if day.month not in cron.months:
+            day = (day.replace(day=1) + timedelta(days=32)).replace(day=1)
+            continue
+        if is_cron_day(cron, day):
+            yield day
+            last = day + timedelta(days=50 * 366)
+        day += timedelta(days=1)
+
+
+@lru_cache(maxsize=1)
+def known_zones() -> frozenset[str]:
+    """The time zones that this host knows; only UTC where it has no time zone database."""
+    return frozenset(zoneinfo.available_timezones() - {"Factory", "localtime", "posixrules"}) | {"UTC"}
+
+
+def parse_zone(name: str) -> str:
+    """The name that a zone has today; ValueError for none, with a reason where the host is to blame."""
+    name = CURRENT_ZONE.get(name, name)
+    if name in known_zones():
+        return name
+    missing = "; this host has no time zone database, so only UTC can be used" if len(known_zones()) == 1 else ""
+    raise ValueError("tz is not a valid timezone" + missing)
+
+
+@lru_cache(maxsize=64)
+def zone_of(name: str) -> tzinfo:
+    return timezone.utc if name == "UTC" else zoneinfo.ZoneInfo(name)
+
+
+def next_run(schedule: str, tz: str, after: int) -> int | None:
+    """The first time after a moment at which Debian's cron would run a job; None = never again. Milliseconds.
+
+    A job at a time of day runs once when the clock goes back, and at the first minute that exists when it goes forward;
+    one with * as its minute or hour goes by real time (spec/healthchecks.md 5.8).
+    """
+    return _next_run(schedule, tz, after // 60_000)
+
+
+@lru_cache(maxsize=4096)
+def _next_run(schedule: str, tz: str, minute: int) -> int | None:
+    cron, zone = parse_cron(schedule), zone_of(tz)
+    after = datetime.fromtimestamp(minute * 60, timezone.utc)
+    run = next_fixed_run(cron, zone, after) if cron.is_fixed else next_wildcard_run(cron, zone, after)
+    return run and int(run.timestamp()) * 1000
+
+
+def local_runs(cron: Cron, after: datetime) -> Iterable[datetime]:
+    """The times after a local one that the expression names, on a clock that is never set; ends where none follows.
+
+    croniter is only asked for the times of a day: of days it misses some, such as the 1st of March where the 31st is
+    also named, and it knows no last weekday.
+    """
+    for day in cron_days_from(cron, after.date()):
+        midnight = datetime(day.year, day.month, day.day)
+        times = croniter.croniter(cron.times, max(after, midnight - timedelta(minutes=1)))
+        while (run := times.get_next(datetime)) < midnight + timedelta(days=1):
+            yield run
+
+
+def next_fixed_run(cron: Cron, zone: tzinfo, after: datetime) -> datetime | None:
+    """Once at each local time that is named: the first time where it comes twice, the first minute after a gap."""
+    for run in local_runs(cron, after.astimezone(zone).replace(tzinfo=None)):
+        moment = run.replace(tzinfo=zone).astimezone(timezone.utc)
+        if moment.astimezone(zone).replace(tzinfo=None) != run:      # in a gap, where Python goes on with the old offset
+            moment = first_change(zone, moment - timedelta(hours=26), moment)
+        if moment > after:
+            return moment
+    return None
+
+
+def next_wildcard_run(cron: Cron, zone: tzinfo, after: datetime) -> datetime | None:
+    """By real time: each stretch of time in which the clock is not set is searched on its own."""
+    start, offset = after, offset_at(zone, after)
+    while run := next(iter(local_runs(cron, (after + offset).replace(tzinfo=None))), None):
+        moment = run.replace(tzinfo=timezone.utc) - offset
+        if offset_at(zone, moment) == offset:
+            return moment
+        start = first_change(zone, start, moment)
+        after, offset = start - timedelta(minutes=1), offset_at(zone, start)
+    return None
+
+
+def offset_at(zone: tzinfo, moment: datetime) -> timedelta:
+    return moment.astimezone(zone).utcoffset()
+
+
+def first_change(zone: tzinfo, start: datetime, end: datetime) -> datetime:
+    """The first minute after start from which the zone's clock is another one; there must be one until end."""
+    offset = offset_at(zone, start)
+    for minutes in (1440, 60, 1):
+        step = timedelta(minutes=minutes)
+        while start + step < end and offset_at(zone, start + step) == offset:
+            start += step
+    return start + timedelta(minutes=1)
+
+
+# Checks: jobs that promise to ping.
+
+class Check(NamedTuple):
+    """A row of checks: same fields, same order."""
+    seq: int
+    code: str
+    badge_key: str
+    unique_key: str
+    customer: str
+    name: str
+    slug: str
+    tags: str
+    description: str
+    kind: str
+    timeout: int
+    grace: int
+    schedule: str
+    tz: str
+    methods: str
+    manual_resume: int
+    start_kw: str
+    success_kw: str
+    failure_kw: str
+    filter_subject: int
+    filter_body: int
+    filter_http_body: int
+    filter_default_fail: int
+    status: str
+    n_pings: int
+    last_ping_at: int | None
+    last_start_at: int | None
+    last_start_rid: str | None
+    last_duration: int | None
+    next_at: int | None
+    down_at: int | None
+    alert: str | None
+    created_at: int
+    due_at: int | None
+
+
+class Ping(NamedTuple):
+    """A row of pings: same fields, same order."""
+    check_seq: int
+    n: int
+    kind: str
+    created_at: int
+    scheme: str
+    method: str
+    remote_addr: str | None
+    user_agent: str
+    rid: str | None
+    exit_status: int | None
+    body: bytes | None
+
+
+class Flip(NamedTuple):
+    """A row of flips: same fields, same order."""
+    seq: int | None
+    check_seq: int
+    old_status: str
+    new_status: str
+    created_at: int
+    reason: str
+    down_seconds: int | None
+    missed_runs: int | None
+
+
+class Project(NamedTuple):
+    """A row of projects: what the checks of one customer have in common."""
+    customer: str
+    ping_key: str
+    badge_key: str
+    badge_secret: str
+
+
+class Receiver(NamedTuple):
+    """A row of receivers: same fields, same order."""
+    seq: int
+    id: str
+    customer: str
+    type: str
+    name: str
+    address_data: str
+    created_at: int
+
+
+DEFAULT_TIMEOUT, DEFAULT_GRACE = 86_400, 3600        # seconds
+MOST_MISSED = 100                                    # missed runs that are counted
+LONGEST_RUN = 72 * 3_600_000                         # milliseconds between a start and the end that is taken for its end
+
+
+def unique_key_of(code: str) -> str:
+    """What a read-only key sees instead of a check's code (spec/healthchecks.md 2.1)."""
+    return hashlib.sha1(code.replace("-", "")[:16].encode(), usedforsecurity=False).hexdigest()
+
+
+def choose_receivers(known: list[Receiver], text: str) -> list[int]:
+    """The seq of the receivers that `channels` of a check names by id or name; * means all (spec/healthchecks.md 3.4).
+
+    Invalid where one does not exist, or several have the name.
+    """
+    if text in ("", "*"):
+        return [receiver.seq for receiver in known] if text else []
+    chosen: dict[int, None] = {}
+    for item in text.split(","):
+        found = [receiver.seq for receiver in known if item == receiver.id] or [receiver.seq for receiver in known if item == receiver.name]
+        if len(found) != 1 or not item:
+            problem = "empty channel identifier" if not item else f"{'non-unique' if found else 'invalid'} channel identifier: {item}"
+            raise Invalid(problem)
+        chosen[found[0]] = None
+    return list(chosen)
+
+
+def new_check(customer: str, changes: dict[str, Any], now: int) -> Check:
+    """A check as it is before its first ping, not yet numbered."""
+    code = new_secret_id()
+    blank = Check(
+        seq=0, code=code, badge_key=new_secret_id(), unique_key=unique_key_of(code), customer=customer, name="", slug="", tags="",
+        description="", kind="simple", timeout=DEFAULT_TIMEOUT, grace=DEFAULT_GRACE, schedule="* * * * *", tz="UTC", methods="",
+        manual_resume=0, start_kw="", success_kw="", failure_kw="", filter_subject=0, filter_body=0, filter_http_body=0,
+        filter_default_fail=0, status="new", n_pings=0, last_ping_at=None, last_start_at=None, last_start_rid=None,
+        last_duration=None, next_at=None, down_at=None, alert=None, created_at=now, due_at=None)
+    return blank._replace(**changes)
+
+
+def changed_check(check: Check, changes: dict[str, Any]) -> Check:
+    """The check with other settings; where its schedule is another, it waits for the next run of that."""
+    changed = check._replace(**changes)
+    if (changed.kind, changed.schedule, changed.tz) == (check.kind, check.schedule, check.tz) or check.last_ping_at is None:
+        return changed
+    return changed._replace(next_at=next_run(changed.schedule, changed.tz, check.last_ping_at) if changed.kind == "cron" else None)
+
+
+def check_tags(check: Check) -> list[str]:
+    return [tag for tag in (piece.strip() for piece in check.tags.split(" ")) if tag]
+
+
+def check_title(check: Check) -> str:
+    """What a check is called where it has no name; never its code, which is a secret."""
+    return check.name or check.slug or f"check {check.unique_key[:8]}"
+
+
+def check_slot(check: Check, listening_since: int) -> int | None:
+    """When the next ping of a check that is up is due; None = it waits for none (spec/healthchecks.md 5.3).
+
+    Silence is judged only where we were listening: what was due before counts from when we began.
+    """
+    if check.status != "up":
+        return None
+    if check.kind == "simple":
+        return max(check.last_ping_at, listening_since) + check.timeout * 1000
+    if check.next_at is None or check.next_at >= listening_since:
+        return check.next_at
+    return next_run(check.schedule, check.tz, listening_since)
+
+
+def grace_start(check: Check, listening_since: int) -> int | None:
+    """When the grace time of a check begins: at its next ping or, while a run is under way, at the start of that."""
+    begins = [check_slot(check, listening_since)]
+    if check.last_start_at is not None and check.status != "down":
+        begins.append(max(check.last_start_at, listening_since))
+    return min((begin for begin in begins if begin is not None), default=None)
+
+
+def check_deadline(check: Check, listening_since: int) -> int | None:
+    """When a check goes down unless it is heard from; None = it cannot (spec/healthchecks.md 5.4)."""
+    begin = grace_start(check, listening_since)
+    return None if begin is None else begin + check.grace * 1000
+
+
+def check_status(check: Check, now: int, listening_since: int) -> str:
+    """new, up, grace, down or paused, as of now (spec/healthchecks.md 5.2)."""
+    if check.last_start_at is not None and now >= max(check.last_start_at, listening_since) + check.grace * 1000:
+        return "down"
+    slot = check_slot(check, listening_since)
+    if slot is None or now < slot:
+        return check.status
+    return "down" if now >= slot + check.grace * 1000 else "grace"
+
+
+def keyword_hits(keywords: str, text: str) -> bool:
+    return any(word in text for word in (part.strip() for part in keywords.split(",")) if word)
+
+
+def ping_kind(check: Check, action: str, method: str, body: bytes) -> str:
+    """What a ping counts as: success, fail, start, log, or ign = nothing (spec/healthchecks.md 4.7)."""
+    if check.status == "paused" and check.manual_resume:
+        return "ign"
+    if check.methods == "POST" and method != "POST":
+        return "ign"
+    if not check.filter_http_body:
+        return action
+    text = body.decode("utf-8", "replace")
+    for keywords, kind in ((check.failure_kw, "fail"), (check.success_kw, "success"), (check.start_kw, "start")):
+        if keyword_hits(keywords, text):
+            return kind
+    return "fail" if check.filter_default_fail else "ign"
+
+
+def next_slot(check: Check, now: int, tolerance: int) -> int | None:
+    """The run that a cron check waits for after a success.
+
+    A ping up to tolerance milliseconds before the run that is due next counts for that run, but never more than a quarter
+    of the time to the run after. One that comes late, for the run before, does not count for the next as well.
+    """
+    if check.kind != "cron":
+        return None
+    coming = next_run(check.schedule, check.tz, now)
+    awaited = check.next_at if check.status == "up" else None
+    if coming is None or (awaited is not None and awaited <= now) or check.status == "down":
+        return coming
+    target = max(coming, awaited or 0)
+    if target - now > tolerance:
+        return target
+    following = next_run(check.schedule, check.tz, target)
+    return following if following is not None and target - now <= (following - target) // 4 else target
+
+
+def check_after_ping(check: Check, kind: str, rid: str | None, now: int, tolerance: int) -> Check:
+    """What a ping makes of a check (spec/healthchecks.md 5.5). Its count goes up in any case."""
+    counted = {"n_pings": check.n_pings + 1}
+    if kind == "start":
+        return check._replace(**counted, last_start_at=now, last_start_rid=rid)
+    if kind not in ("success", "fail"):
+        return check._replace(**counted)
+    belongs = check.last_start_at is not None and rid == check.last_start_rid
+    if belongs or kind == "fail" or rid is None:
+        counted.update(last_start_at=None, last_start_rid=None)
+    duration = max(0, now - check.last_start_at) if belongs else None
+    if kind == "fail":
+        return check._replace(**counted, status="down", last_ping_at=now, last_duration=duration, next_at=None,
+                              down_at=check.down_at if check.status == "down" else now)
+    return check._replace(**counted, status="up", last_ping_at=now, last_duration=duration, down_at=None,
+                          next_at=next_slot(check, now, tolerance))
+
+
+def missed_runs(check: Check, now: int) -> int:
+    """How many runs of a check did not report in time before now; MOST_MISSED means that many or more."""
+    if check.last_ping_at is None:
+        return 0
+    last_slot = now - check.grace * 1000
+    if check.kind == "simple":
+        return max(0, min((last_slot - check.last_ping_at) // (check.timeout * 1000), MOST_MISSED))
+    missed, slot = 0, next_run(check.schedule, check.tz, check.last_ping_at)
+    while slot is not None and slot <= last_slot and missed < MOST_MISSED:
+        missed, slot = missed + 1, next_run(check.schedule, check.tz, slot)
+    return missed
+
+
+def flip_of(old: Check, new: Check, at: int, reason: str, now: int) -> Flip | None:
+    """The change of status from one check to the other; None = there is none. A recovery knows what it ends."""
+    if old.status == new.status:
+        return None
+    recovers = old.status == "down" and new.status == "up"
+    return Flip(None, old.seq, old.status, new.status, at, reason,
+                max(0, now - old.down_at) // 1000 if recovers and old.down_at is not None else None,
+                missed_runs(old, now) if recovers else None)
+
+
+def ping_durations(pings: list[Ping]) -> dict[int, int]:
+    """n -> milliseconds since the start that a success or failure ends; pings in order (spec/healthchecks.md 3.9)."""
+    starts: dict[str | None, int] = {}
+    durations = {}
+    for ping in pings:
+        if ping.kind == "start":
+            starts[ping.rid] = ping.created_at
+        elif ping.kind in ("success", "fail") and ping.rid in starts:
+            took = ping.created_at - starts.pop(ping.rid)
+            if 0 <= took < LONGEST_RUN:
+                durations[ping.n] = took
+    return durations
+
+
+CHECK_EVENTS = ["CheckDown", "CheckUp"]
+
+
+def span_text(seconds: int) -> str:
+    """A length of time as people say it: 45 s, 12 min, 3 h 20 min, 2 d 4 h."""
+    days, hours, minutes = seconds // 86_400, seconds // 3600 % 24, seconds // 60 % 60
+    parts = [f"{days} d" if days else "", f"{hours} h" if hours else "", f"{minutes} min" if minutes and not days else ""]
+    return " ".join(filter(None, parts)) or f"{seconds} s"
+
+
+def utc_text(ms: int) -> str:
+    """A time for people: 2030-01-01 02:00 UTC."""
+    return f"{text_from_ms(ms)[:16].replace('T', ' ')} UTC"
+
+
+def down_text(check: Check, reason: str, listening_since: int) -> str:
+    """Why a check is down, for people. check: as it was before."""
+    last = f"last ping {utc_text(check.last_ping_at)}" if check.last_ping_at is not None else "never pinged before"
+    if reason == "fail":
+        return f"the job reported a failure; {last}"
+    slot = check_slot(check, listening_since)
+    started = check.last_start_at
+    if started is not None and (slot is None or started < slot):
+        return f"started {utc_text(started)} and not finished within {span_text(check.grace)}; {last}"
+    return f"no ping since it was due {utc_text(slot)}, {span_text(check.grace)} of grace are over; {last}"
+
+
+def up_text(flip: Flip) -> str:
+    """How long a check was down and what it missed, for people."""
+    missed = flip.missed_runs or 0
+    count = "" if not missed else f"; {missed}{' or more' if missed == MOST_MISSED else ''} run{'s' if missed > 1 else ''} missed"
+    return f"up again after {span_text(flip.down_seconds or 0)}{count}"
+
+
+def check_report(check: Check, title: str, event: str, severity: str, text: str, environment: str) -> AlertReport:
+    """The alert about a check. It has no timeout: a job that is still silent must not drop off the list by itself."""
+    return AlertReport(
+        id=new_id(), resource=title, event=event, environment=environment, severity=severity, status="open",
+        correlate=CHECK_EVENTS, service=["Checks"], group="Checks", value="up" if event == "CheckUp" else "down", text=text,
+        tags=check_tags(check)[:ITEM_LIMIT], attributes={"check": check.unique_key}, origin=program_origin(), type="checkAlert",
+        created_at=None, timeout=0, raw_data=None, customer=check.customer)
+
+
 class User(NamedTuple):
     """A row of users: same fields, same order."""
     seq: int
@@ -1230,6 +1796,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = ()       # append only: the statements
 SCHEMA_VERSION = 1 + len(MIGRATIONS)
 MOST_ARMS = 200                                    # index ranges that one page is merged from; SQLite takes 500
 MOST_ROWS = 1000                                   # rows of an answer that is not paged
+FLIP_RETENTION = 93 * 86_400_000                   # milliseconds (spec/healthchecks.md 4.8)
 
 ALERT_COLUMNS = ", ".join(Alert._fields)
 INSERT_ALERT = f"INSERT INTO alerts ({ALERT_COLUMNS}) VALUES ({', '.join('?' * len(Alert._fields))})"
@@ -1244,6 +1811,10 @@ DROP_EMPTY_COUNT = "DELETE FROM alert_counts" + OF_THIS_COUNT + " AND count = 0"
 HISTORY_COLUMNS = ", ".join(HistoryEntry._fields)
 NOTE_COLUMNS = ", ".join(Note._fields)
 HEARTBEAT_COLUMNS = "seq, id, origin, customer, tags, attributes, timeout, silent, due_at, created_at, received_at"
+CHECK_COLUMNS = ", ".join(Check._fields)
+RECEIVER_COLUMNS = ", ".join(Receiver._fields)
+PING_COLUMNS = ", ".join(Ping._fields)
+FLIP_COLUMNS = ", ".join(Flip._fields)
 USER_COLUMNS = ", ".join(User._fields)
 KEY_COLUMNS = ", ".join(ApiKey._fields)
 
@@ -1453,16 +2024,19 @@ class Tally(NamedTuple):
     count: int
 
 
-class RecentAlerts:
-    """The alerts that were written last, with their history, so that a repeated report need not read them again.
+class RecentRows:
+    """The alerts that were written last, with their history, and the checks, so that the next report or ping need not
+    read them again.
 
     Right because one connection writes and all its writing goes through Tables; a rollback forgets everything.
     """
     MOST, LONGEST_HISTORY = 256, 16
+    MOST_CHECKS = 1024
 
     def __init__(self) -> None:
         self.alerts: dict[tuple[str, str, str, str], Alert] = {}
         self.histories: dict[int, list[HistoryEntry]] = {}
+        self.checks: dict[str, Check] = {}           # by code
 
     @staticmethod
     def key(alert: Alert) -> tuple[str, str, str, str]:
@@ -1483,6 +2057,12 @@ class RecentAlerts:
     def forget_all(self) -> None:
         self.alerts.clear()
         self.histories.clear()
+        self.checks.clear()
+
+    def remember_check(self, check: Check) -> None:
+        if len(self.checks) >= self.MOST_CHECKS:
+            self.checks.clear()
+        self.checks[check.code] = check
 
     def remember_history(self, seq: int, history: list[HistoryEntry]) -> None:
         if len(history) <= self.LONGEST_HISTORY and len(self.histories) < self.MOST:
@@ -1492,7 +2072,7 @@ class RecentAlerts:
 class Tables:
     """The queries, by noun, on one connection."""
 
-    def __init__(self, db: sqlite3.Connection, recent: RecentAlerts | None = None):
+    def __init__(self, db: sqlite3.Connection, recent: RecentRows | None = None):
         """recent: for the writing connection only."""
         self.db, self.recent = db, recent
         self.earliest_due: int | None = None        # the earliest due_at written in this transaction
@@ -1578,6 +2158,10 @@ class Tables:
             raise NotFound()
         return alerts[0]
 
+    def find_alert(self, ident: str) -> Alert | None:
+        row = self.row(f"SELECT {ALERT_COLUMNS} FROM alerts WHERE id = ?", (ident,))
+        return Alert(*row) if row else None
+
     def insert_alert(self, alert: Alert) -> Alert:
         """Stores a new alert and numbers it. Conflict where its id is another alert's."""
         try:
@@ -1599,7 +2183,7 @@ class Tables:
         if not changed:
             return
         values = [getattr(new, name) for name in changed]
-        self.db.execute(update_alert_sql(changed), (*values, old.seq))
+        self.db.execute(update_sql("alerts", changed), (*values, old.seq))
         if self.recent.key(old) != self.recent.key(new):
             self.recent.forget(old)
         self.recent.remember(new)
@@ -1661,7 +2245,7 @@ class Tables:
 
     def next_due(self) -> int | None:
         """When the timer must look next; None = no row waits."""
-        rows = [self.row(f"SELECT min(due_at) FROM {table} WHERE due_at IS NOT NULL")[0] for table in ("alerts", "heartbeats")]
+        rows = [self.row(f"SELECT min(due_at) FROM {table} WHERE due_at IS NOT NULL")[0] for table in ("alerts", "heartbeats", "checks")]
         return min((due for due in rows if due is not None), default=None)
 
     def find_retired_alerts(self, statuses: Iterable[str], before: int, limit: int) -> list[Alert]:
@@ -1881,6 +2465,126 @@ class Tables:
     def delete_heartbeat(self, seq: int) -> None:
         self.db.execute("DELETE FROM heartbeats WHERE seq = ?", (seq,))
 
+    # --- checks
+
+    def find_check(self, code: str) -> Check | None:
+        known = self.recent and self.recent.checks.get(code)
+        if known:
+            return known
+        row = self.row(f"SELECT {CHECK_COLUMNS} FROM checks WHERE code = ?", (code,))
+        return Check(*row) if row else None
+
+    def find_check_by_key(self, unique_key: str, customer: str) -> Check | None:
+        row = self.row(f"SELECT {CHECK_COLUMNS} FROM checks WHERE unique_key = ? AND customer = ?", (unique_key, customer))
+        return Check(*row) if row else None
+
+    def find_check_by_badge(self, badge_key: str) -> Check | None:
+        row = self.row(f"SELECT {CHECK_COLUMNS} FROM checks WHERE badge_key = ?", (badge_key,))
+        return Check(*row) if row else None
+
+    def find_checks_of(self, customer: str, limit: int = 1, **equal: Any) -> list[Check]:
+        """The checks of a customer with these values in these columns, the oldest first."""
+        where = "".join(f" AND {column} = ?" for column in equal)
+        return [Check(*row) for row in self.rows(f"SELECT {CHECK_COLUMNS} FROM checks WHERE customer = ?{where} ORDER BY seq LIMIT ?",
+                                                 (customer, *equal.values(), limit))]
+
+    def list_checks(self, customer: str, slug: str = "", tags: Iterable[str] = ()) -> list[Check]:
+        """The checks of a customer in the order of their making: of a slug ('' = any), with all of these tags."""
+        wanted = set(tags)
+        conditions = [("slug = ?", slug)] if slug else []
+        conditions += [("instr(tags, ?) > 0", tag) for tag in wanted]
+        rows = self.rows(f"SELECT {CHECK_COLUMNS} FROM checks WHERE customer = ?" + "".join(f" AND {sql}" for sql, _ in conditions)
+                         + " ORDER BY seq LIMIT 100000", (customer, *(value for _, value in conditions)))
+        return [check for check in (Check(*row) for row in rows) if wanted <= set(check_tags(check))]
+
+    def count_checks(self, customer: str) -> int:
+        return self.row("SELECT count(*) FROM checks WHERE customer = ?", (customer,))[0]
+
+    def insert_check(self, check: Check) -> Check:
+        seq = self.db.execute(insert_rows_sql("checks", len(check), 1), (None, *check[1:])).lastrowid
+        self.note_due(check.due_at)
+        return check._replace(seq=seq)
+
+    def update_check(self, old: Check, new: Check) -> None:
+        """Writes what changed, and only that."""
+        changed = tuple(name for name, before, after in zip(Check._fields, old, new) if before != after)
+        if changed:
+            self.db.execute(update_sql("checks", changed), (*(getattr(new, name) for name in changed), old.seq))
+            self.recent.remember_check(new)
+            self.note_due(new.due_at)
+
+    def delete_check(self, check: Check) -> None:
+        """Deletes a check with its pings and flips."""
+        self.flush()
+        self.recent.checks.pop(check.code, None)
+        self.db.execute("DELETE FROM checks WHERE seq = ?", (check.seq,))
+
+    def due_checks(self, now: int, limit: int) -> list[Check]:
+        return [Check(*row) for row in self.rows(
+            f"SELECT {CHECK_COLUMNS} FROM checks WHERE due_at <= ? ORDER BY due_at LIMIT ?", (now, limit))]
+
+    def insert_ping(self, ping: Ping, limit: int) -> None:
+        """Stores a ping; with every hundredth of a check, those beyond its newest `limit` go, and old flips."""
+        self.add_row("pings", ping)
+        if ping.n % 100 == 0:
+            self.flush()
+            self.db.execute("DELETE FROM pings WHERE check_seq = ? AND n <= ?", (ping.check_seq, ping.n - limit))
+            self.delete_old_flips(ping.check_seq, ping.created_at)
+
+    def check_pings(self, check: Check, limit: int) -> list[Ping]:
+        """What is kept of the pings of a check, up to `limit` and a hundred more, the oldest first."""
+        return [Ping(*row) for row in self.rows(
+            f"SELECT {PING_COLUMNS} FROM pings WHERE check_seq = ? AND n > ? ORDER BY n", (check.seq, check.n_pings - limit - 100))]
+
+    def find_ping(self, check_seq: int, n: int) -> Ping | None:
+        row = self.row(f"SELECT {PING_COLUMNS} FROM pings WHERE check_seq = ? AND n = ?", (check_seq, n))
+        return Ping(*row) if row else None
+
+    def insert_flip(self, flip: Flip) -> None:
+        self.add_row("flips", flip)
+        self.delete_old_flips(flip.check_seq, flip.created_at)
+
+    def delete_old_flips(self, check_seq: int, now: int) -> None:
+        """The flips of a check that are older than both FLIP_RETENTION and the oldest ping that is kept go."""
+        self.db.execute(
+            "DELETE FROM flips WHERE check_seq = ? AND created_at < min(?, coalesce("
+            "(SELECT created_at FROM pings WHERE check_seq = ? ORDER BY n LIMIT 1), ?))",
+            (check_seq, now - FLIP_RETENTION, check_seq, now))
+
+    def check_flips(self, check_seq: int, start: int, end: int) -> list[Flip]:
+        """The flips of a check from start up to before end, the newest first."""
+        return [Flip(*row) for row in self.rows(
+            f"SELECT {FLIP_COLUMNS} FROM flips WHERE check_seq = ? AND created_at >= ? AND created_at < ? ORDER BY seq DESC LIMIT 10000",
+            (check_seq, start, end))]
+
+    def find_project(self, **equal: str) -> Project | None:
+        """The project with this value in this column."""
+        (column, value), = equal.items()
+        row = self.row(f"SELECT {', '.join(Project._fields)} FROM projects WHERE {column} = ?", (value,))
+        return Project(*row) if row else None
+
+    def insert_project(self, project: Project) -> None:
+        self.db.execute(insert_rows_sql("projects", len(project), 1), project)
+
+    # --- receivers
+
+    def list_receivers(self, customer: str) -> list[Receiver]:
+        return [Receiver(*row) for row in self.rows(
+            f"SELECT {RECEIVER_COLUMNS} FROM receivers WHERE customer = ? ORDER BY seq LIMIT 10000", (customer,))]
+
+    def receivers_of_checks(self, customer: str, check_seq: int | None = None) -> dict[int, list[str]]:
+        """checks.seq -> sorted ids of the receivers assigned to it, for one check or all of a customer."""
+        found: dict[int, list[str]] = {}
+        one, args = ("check_seq = ?", (check_seq,)) if check_seq is not None else ("receivers.customer = ?", (customer,))
+        for seq, ident in self.rows("SELECT check_seq, id FROM check_receivers JOIN receivers ON receivers.seq = receiver"
+                                    f" WHERE {one} ORDER BY id", args):
+            found.setdefault(seq, []).append(ident)
+        return found
+
+    def set_check_receivers(self, check_seq: int, receivers: Iterable[int]) -> None:
+        self.db.execute("DELETE FROM check_receivers WHERE check_seq = ?", (check_seq,))
+        self.db.executemany("INSERT INTO check_receivers VALUES (?, ?)", [(check_seq, seq) for seq in receivers])
+
     # --- users
 
     def find_user(self, login: str) -> User | None:
@@ -1957,9 +2661,9 @@ def insert_rows_sql(table: str, width: int, count: int) -> str:
     return f"INSERT INTO {table} VALUES {', '.join(['(' + ', '.join('?' * width) + ')'] * count)}"
 
 
-@lru_cache(maxsize=256)
-def update_alert_sql(columns: tuple[str, ...]) -> str:
-    return f"UPDATE alerts SET {', '.join(name + ' = ?' for name in columns)} WHERE seq = ?"
+@lru_cache(maxsize=512)
+def update_sql(table: str, columns: tuple[str, ...]) -> str:
+    return f"UPDATE {table} SET {', '.join(name + ' = ?' for name in columns)} WHERE seq = ?"
 
 
 def page_arms(wanted: AlertFilter, tallies: list[Tally], reach: int) -> list[tuple[str, list[Any]]] | None:
@@ -2057,7 +2761,7 @@ class Store:
             except sqlite3.DatabaseError as error:
                 raise StartupRefused(f"{path} cannot be used: {error}. Restore a backup, or move the file away.", 74) from None
             on_refusal.pop_all()
-        self.tables = Tables(self.db, RecentAlerts())
+        self.tables = Tables(self.db, RecentRows())
         self.jobs: collections.deque[Job] = collections.deque()
         self.gate = threading.Lock()
         self.has_leader = False
@@ -2354,17 +3058,42 @@ class Received(NamedTuple):
     heartbeat: Heartbeat | None = None
 
 
+class CheckWanted(NamedTuple):
+    """What somebody wants a check to be."""
+    changes: dict[str, Any]                          # column -> value
+    channels: str | None                             # as posted: *, or ids and names with commas; None = as it is
+    unique: dict[str, Any] | None = None             # column -> value by which to look for it first; None = make a new one
+
+
+class PingSent(NamedTuple):
+    """How a ping came."""
+    scheme: str
+    method: str
+    remote_addr: str | None
+    user_agent: str
+    rid: str | None
+    exit_status: int | None
+    body: bytes
+
+
+# The check that a ping is for or why there is none, and what makes one where none is found; the latter takes now.
+PingTarget = tuple[Check | Problem, Callable[[int], Check] | None]
+
+
 class Expired(NamedTuple):
-    """What one pass of the timer did: ids of alerts, and heartbeats' origins."""
+    """What one pass of the timer did: ids of alerts, heartbeats' origins, codes of checks."""
     expired: list[str]
     unshelved: list[str]
     unacked: list[str]
     deleted: list[str]
     silent: list[str]
+    down: list[str]
     reviewed: int = 0                                # rows looked at, to know whether more may wait
 
 
 EXPIRE_BATCH = 200                                   # rows that the timer handles in one transaction
+NO_EVENT = ""                                        # instead of an alert's own event: the caller tells of it
+MIRROR_TYPES = ("heartbeatAlert", "checkAlert")      # alerts about something that has events of its own
 
 
 class Engine:
@@ -2441,7 +3170,7 @@ class Engine:
 
     def _record(self, tables: Tables, old: Alert | None, decision: Decision, now: int, event_type: str | None,
                 entry: HistoryEntry) -> Alert:
-        """Writes what was decided: the row, its history entry, its event. event_type: instead of the alert's own."""
+        """Writes what was decided: the row, its history entry, its event. event_type: instead of the alert's own; NO_EVENT."""
         due_at = kept_due_at(old.due_at if old else None, alert_deadline(decision.alert, self.settings), now)
         alert = decision.alert if decision.alert.due_at == due_at else decision.alert._replace(due_at=due_at)
         if old is None:
@@ -2450,10 +3179,11 @@ class Engine:
             tables.update_alert(old, alert)
         if decision.entry:
             tables.insert_history(entry._replace(alert=alert.seq), self.settings.history_limit)
-        own_type = alert_event_type(old, alert)
-        mirrors = alert.type == "heartbeatAlert" and alert.origin == program_origin()
-        if event_type or (own_type and not mirrors):
-            tables.insert_event(event_type or own_type, alert.customer, now, alert.id,
+        mirrors = alert.type in MIRROR_TYPES and alert.origin == program_origin()
+        if event_type is None and not mirrors:
+            event_type = alert_event_type(old, alert)
+        if event_type:
+            tables.insert_event(event_type, alert.customer, now, alert.id,
                                 event_messages(old, alert), self.settings.event_retention)
         return alert
 
@@ -2600,12 +3330,205 @@ class Engine:
     def heartbeat_status(self, beat: Heartbeat, now: int) -> str:
         return heartbeat_status(beat, now, self.listening_since, self.settings.heartbeat_max_latency)
 
+    # --- checks
+
+    def create_check(self, wanted: CheckWanted, customer: str) -> tuple[Check, bool]:
+        """A new check, or the one that `unique` finds, changed. The second value: whether it is new.
+
+        Invalid for receivers that do not exist, Forbidden where the limit is reached.
+        """
+        now = self.clock.now()
+
+        def work(tables: Tables) -> tuple[Check, bool]:
+            found = tables.find_checks_of(customer, **wanted.unique) if wanted.unique else []
+            if found:
+                return self._update_check(tables, found[0], wanted, now), False
+            limit = self.settings.check_limit
+            if limit and tables.count_checks(customer) >= limit:
+                raise Forbidden(f"there are {limit} checks already, the most that check_limit allows")
+            receivers = choose_receivers(tables.list_receivers(customer), wanted.channels or "")
+            check = tables.insert_check(new_check(customer, wanted.changes, now))
+            tables.set_check_receivers(check.seq, receivers)
+            return check, True
+
+        return self.store.write(work)
+
+    def update_check(self, code: str, wanted: CheckWanted, customer: str) -> Check:
+        """Changes the settings of a check. NotFound, Forbidden for another's, Invalid for receivers that do not exist."""
+        now = self.clock.now()
+        return self.store.write(lambda tables: self._update_check(tables, self.own_check(tables, code, customer), wanted, now))
+
+    def _update_check(self, tables: Tables, old: Check, wanted: CheckWanted, now: int) -> Check:
+        if wanted.channels is not None:
+            tables.set_check_receivers(old.seq, choose_receivers(tables.list_receivers(old.customer), wanted.channels))
+        return self._save_check(tables, old, changed_check(old, wanted.changes), now)
+
+    def _save_check(self, tables: Tables, old: Check, new: Check, now: int) -> Check:
+        """Writes a check, with the moment at which the timer has to look at it."""
+        new = new._replace(due_at=kept_due_at(old.due_at, check_deadline(new, self.listening_since), now))
+        tables.update_check(old, new)
+        return new
+
+    @staticmethod
+    def own_check(tables: Tables, code: str, customer: str) -> Check:
+        """The check of this customer; NotFound, Forbidden where it is another's."""
+        check = tables.find_check(code)
+        if check is None:
+            raise NotFound("check not found")
+        if check.customer != customer:
+            raise Forbidden("the check is another project's")
+        return check
+
+    def pause_check(self, code: str, customer: str) -> Check:
+        """Stops watching until the next ping or resume. NotFound, Forbidden."""
+        now = self.clock.now()
+
+        def work(tables: Tables) -> Check:
+            old = self.own_check(tables, code, customer)
+            if old.status == "paused":
+                return old
+            new = old._replace(status="paused", last_start_at=None, last_start_rid=None, next_at=None, down_at=None)
+            return self._flip(tables, old, new, now, "", now, "paused while it was down")
+
+        return self.store.write(work)
+
+    def resume_check(self, code: str, customer: str) -> Check:
+        """A paused check becomes new again. NotFound, Forbidden, Conflict where it is not paused."""
+        now = self.clock.now()
+
+        def work(tables: Tables) -> Check:
+            old = self.own_check(tables, code, customer)
+            if old.status != "paused":
+                raise Conflict("check is not paused")
+            new = old._replace(status="new", last_ping_at=None, last_start_at=None, last_start_rid=None, next_at=None)
+            return self._flip(tables, old, new, now, "", now)
+
+        return self.store.write(work)
+
+    def delete_check(self, code: str, customer: str) -> tuple[Check, list[str]]:
+        """Stops watching for good; an alert about the check is closed. The check as it was, and its receivers' ids."""
+        now = self.clock.now()
+
+        def work(tables: Tables) -> tuple[Check, list[str]]:
+            check = self.own_check(tables, code, customer)
+            receivers = tables.receivers_of_checks(customer, check.seq).get(check.seq, [])
+            if check.status == "down":
+                self._end_check_alert(tables, check, "check_up", "deleted while it was down", now)
+            tables.delete_check(check)
+            return check, receivers
+
+        return self.store.write(work)
+
+    def record_ping(self, find: Callable[[Tables], PingTarget], action: str, sent: PingSent | Problem) -> bool:
+        """A sign of life from a job; True where its check was made for it. action: success, fail, start or log.
+
+        Raises the problem that find or sent is. It is raised outside the transaction, which others share: who guesses at
+        addresses must not make them run again.
+        """
+        now = self.clock.now()
+
+        def work(tables: Tables) -> bool | Problem:
+            check, make = find(tables)
+            if isinstance(check, Problem) and not make:
+                return check
+            if isinstance(sent, Problem):
+                return sent
+            if make:
+                check = make(now)
+            self._ping(tables, check, action, sent, now)
+            return bool(make)
+
+        done = self.store.write(work)
+        if isinstance(done, Problem):
+            raise done
+        return done
+
+    def _ping(self, tables: Tables, check: Check, action: str, sent: PingSent, now: int) -> None:
+        kind = ping_kind(check, action, sent.method, sent.body)
+        new = check_after_ping(check, kind, sent.rid, now, self.settings.early_tolerance * 1000)
+        tables.insert_ping(Ping(check.seq, new.n_pings, kind, now, sent.scheme, sent.method, sent.remote_addr, sent.user_agent,
+                                sent.rid, sent.exit_status, sent.body or None), self.settings.ping_log_limit)
+        self._flip(tables, check, new, now, "fail" if kind == "fail" else "", now)
+
+    def auto_provision(self, tables: Tables, project: Project, slug: str, now: int) -> Check:
+        """A check for a slug that was pinged with create=1, which tells everybody. NotFound beyond twice the limit."""
+        limit = self.settings.check_limit
+        if limit and tables.count_checks(project.customer) >= 2 * limit:
+            raise NotFound()
+        check = tables.insert_check(new_check(project.customer, {"name": slug, "slug": slug}, now))
+        tables.set_check_receivers(check.seq, choose_receivers(tables.list_receivers(project.customer), "*"))
+        return check
+
+    def _flip(self, tables: Tables, old: Check, new: Check, at: int, reason: str, now: int, ended: str = "") -> Check:
+        """Writes a check and, where its status is another, the flip, its event and its alert. at: when it became so;
+        ended: what to say where it is no longer watched."""
+        flip = flip_of(old, new, at, reason, now)
+        if flip:
+            tables.insert_flip(flip)
+        if flip and new.status == "down":
+            new = new._replace(alert=self._raise_check_alert(tables, old, new, reason, at, now))
+        elif flip and old.status == "down":
+            self._end_check_alert(tables, old, "check_up", ended or up_text(flip), now, flip)
+            new = new._replace(alert=None)
+        return self._save_check(tables, old, new, now)
+
+    def _raise_check_alert(self, tables: Tables, old: Check, new: Check, reason: str, at: int, now: int) -> str | None:
+        """Tells that a check is down; the id of the alert, None where there is to be none."""
+        text = down_text(old, reason, self.listening_since)
+        title = check_title(new)
+        if not self.settings.check_alerts:
+            self._check_event(tables, "check_down", new, text, at, None)
+            return None
+        if len(tables.find_checks_of(new.customer, 2, name=new.name)) > 1 and new.name:
+            title = f"{title} ({new.unique_key[:8]})"
+        report = check_report(new, title, "CheckDown", "major", text, self.settings.default_environment)
+        alert, _ = self._receive(tables, report, now, None, NO_EVENT)
+        self._check_event(tables, "check_down", new, text, at, alert.id)
+        return alert.id
+
+    def _end_check_alert(self, tables: Tables, check: Check, event_type: str, text: str, now: int, flip: Flip | None = None) -> None:
+        """Tells that a check is down no longer, and closes its alert where there still is one."""
+        alert = tables.find_alert(check.alert) if check.alert else None
+        if alert:
+            report = check_report(check, alert.resource, "CheckUp", "normal", text, alert.environment)
+            self._receive(tables, report, now, None, NO_EVENT)
+        more = {"down_seconds": flip.down_seconds, "missed_runs": flip.missed_runs} if flip else {}
+        self._check_event(tables, event_type, check, text, now, check.alert, **more)
+
+    def _check_event(self, tables: Tables, event_type: str, check: Check, text: str, at: int, alert: str | None, **more: Any) -> None:
+        tables.insert_event(event_type, check.customer, at, alert, {
+            "resource": check_title(check), "check": check.unique_key, "tags": check_tags(check), "text": text, "last_ping": check.last_ping_at,
+            "since": check.down_at, **more}, self.settings.event_retention)
+
+    def _expire_check(self, tables: Tables, check: Check, now: int, done: Expired) -> None:
+        deadline = check_deadline(check, self.listening_since)
+        if check.status == "down" or deadline is None or deadline > now:
+            tables.update_check(check, check._replace(due_at=None if check.status == "down" else deadline))
+            return
+        self._flip(tables, check, check._replace(status="down", down_at=deadline, next_at=None), deadline, "timeout", now)
+        done.down.append(check.code)
+
+    def get_project(self, customer: str) -> Project:
+        """The ping key and badge keys of a customer's checks, made where there are none yet."""
+        with self.store.read() as tables:
+            known = tables.find_project(customer=customer)
+        return known or self.store.write(lambda tables: self._project(tables, customer))
+
+    @staticmethod
+    def _project(tables: Tables, customer: str) -> Project:
+        project = tables.find_project(customer=customer)
+        if project is None:
+            letters = string.ascii_lowercase + string.digits
+            project = Project(customer, "".join(secrets.choice(letters) for _ in range(22)), new_secret_id(), secrets.token_hex(16))
+            tables.insert_project(project)
+        return project
+
     # --- the timer
 
     def expire_due(self, now: int | None = None) -> Expired:
         """Everything that was due by now, in batches, each a transaction of its own; returns what was done."""
         now = self.clock.now() if now is None else now
-        done = Expired([], [], [], [], [])
+        done = Expired([], [], [], [], [], [])
         while (batch := self.expire_some(now)).reviewed:
             done = Expired(*(whole + part for whole, part in zip(done, batch)))
         return done
@@ -2615,14 +3538,17 @@ class Engine:
         return self.store.write(lambda tables: self._expire_batch(tables, now))
 
     def _expire_batch(self, tables: Tables, now: int) -> Expired:
-        done = Expired([], [], [], [], [])
+        done = Expired([], [], [], [], [], [])
         alerts = tables.due_alerts(now, EXPIRE_BATCH)
         for alert in alerts:
             self._expire_alert(tables, alert, now, done)
         beats = tables.due_heartbeats(now, EXPIRE_BATCH)
         for beat in beats:
             self._expire_heartbeat(tables, beat, now, done)
-        return done._replace(reviewed=len(alerts) + len(beats))
+        checks = tables.due_checks(now, EXPIRE_BATCH)
+        for check in checks:
+            self._expire_check(tables, check, now, done)
+        return done._replace(reviewed=len(alerts) + len(beats) + len(checks))
 
     def _expire_alert(self, tables: Tables, alert: Alert, now: int, done: Expired) -> None:
         decision = decide_silence(alert, now, self.settings)
@@ -3186,14 +4112,33 @@ def route(methods: str, path: str, scope: str | None, timer: str | None = None) 
     return add
 
 
+class Dialect(NamedTuple):
+    """How the routes below an address prefix speak, beyond what all share."""
+    prefix: str
+    refuse: Callable[[Call, Problem], Any]           # the answer to a request that failed
+    headers: Callable[[Call], dict[str, str]]        # of every answer
+    key: Callable[[Call], str]                       # the key that a request presents; '' = none
+    options: Callable[[Call], Any]                   # the answer to OPTIONS, which needs no key
+
+
+DIALECTS: list[Dialect] = []                         # the last one is for every address
+
+
+def dialect_of(path: str) -> Dialect:
+    return next(dialect for dialect in DIALECTS if path.startswith(dialect.prefix))
+
+
 class Call:
     """One request, as handlers see it."""
-    __slots__ = ("environ", "settings", "caller", "request_id", "_query")
+    __slots__ = ("environ", "settings", "dialect", "methods", "caller", "request_id", "parsed", "_query")
 
     def __init__(self, environ: dict[str, Any], settings: SimpleNamespace):
         self.environ, self.settings = environ, settings
+        self.dialect = dialect_of(environ["PATH_INFO"])
+        self.methods: tuple[str, ...] = ()           # that its address takes, once that is known
         self.caller: Caller | None = None
         self.request_id = request_id(environ)
+        self.parsed: dict[str, Any] | None = None    # the body, where its dialect reads it before anything else
         self._query: list[tuple[str, str]] | None = None
 
     @property
@@ -3218,12 +4163,15 @@ class Call:
     def address(self) -> str:
         return self.environ.get("REMOTE_ADDR", "")
 
-    def json(self) -> Fields:
-        """The body, a JSON object whatever its Content-Type says."""
+    def body(self) -> bytes:
         raw = self.environ["wsgi.input"].read(self.settings.body_limit + 1)
         if len(raw) > self.settings.body_limit:
             raise TooLarge(f"the body is larger than {self.settings.body_limit} bytes")
-        value = parse_json(raw)
+        return raw
+
+    def json(self) -> Fields:
+        """The body, a JSON object whatever its Content-Type says."""
+        value = parse_json(self.body())
         if not isinstance(value, dict):
             raise Invalid("the body must be a JSON object")
         return Fields(value)
@@ -3258,6 +4206,17 @@ def presented_key(call: Call) -> str:
         return value.strip() or "-"
     other = "-" if kind and kind.lower() != "basic" else ""          # a scheme that is not known is a wrong key, not none
     return call.environ.get("HTTP_X_API_KEY") or call.parameter("api-key") or other
+
+
+def instance_of(call: Call) -> str:
+    """Whose checks and receivers a request is about: the customer that its key is confined to, else the one that the
+    header X-Scope-OrgID names, else '' (default)."""
+    if call.caller.customer:
+        return call.caller.customer
+    named = call.environ.get("HTTP_X_SCOPE_ORGID", "").encode("latin-1").decode("utf-8", "replace")
+    if len(named) > NAME_LIMIT or not named.isprintable():
+        raise Invalid(f"X-Scope-OrgID is longer than {NAME_LIMIT} characters or not plain text")
+    return "" if named == "default" else named
 
 
 def refuse_other_sites(environ: dict[str, Any], settings: SimpleNamespace) -> None:
@@ -3304,13 +4263,13 @@ class Api:
         """find_problem: what is wrong with the process, None = nothing."""
         self.engine, self.settings, self.clock, self.find_problem = engine, settings, engine.clock, find_problem
         self.app = bottle.Bottle()
-        methods: dict[str, set[str]] = {}
+        self.methods: dict[str, tuple[str, ...]] = {}              # of each path
         for entry in ROUTES:
-            methods.setdefault(entry.path, set()).update(entry.methods)
+            self.methods[entry.path] = (*self.methods.get(entry.path, ()), *entry.methods)
             for method in entry.methods:
                 self.app.route(entry.path, method, lambda: None, entry=entry)
-        for path, known in methods.items():
-            options = Route(("OPTIONS",), path, None, options_function(known), None)
+        for path in self.methods:
+            options = Route(("OPTIONS",), path, None, lambda api, call, **parts: call.dialect.options(call), None)
             self.app.route(path, "OPTIONS", lambda: None, entry=options)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable) -> list[bytes]:
@@ -3324,7 +4283,11 @@ class Api:
         status, body, headers = (*answer, {})[:3] if isinstance(answer, tuple) else (200, answer, {})
         content = body if isinstance(body, bytes) else json_text(body)
         fields = {"Content-Type": "application/json", "X-Request-ID": call.request_id, "X-Content-Type-Options": "nosniff",
-                  "Cache-Control": "no-store", **headers, **self.cors_headers(environ)}
+                  "Cache-Control": "no-store", **headers, **cors_headers(call), **call.dialect.headers(call)}
+        if status == 204:
+            del fields["Content-Type"]
+            start_response(STATUS_LINES[status], list(fields.items()))
+            return []
         if len(content) >= GZIP_FROM and ACCEPTS_GZIP.search(environ.get("HTTP_ACCEPT_ENCODING", "")):
             content = gzip.compress(content, 1)
             fields.update({"Content-Encoding": "gzip", "Vary": "Accept-Encoding, Origin"})
@@ -3341,28 +4304,31 @@ class Api:
         """What the route answers; Problem where the request fails."""
         started = self.clock.monotonic()
         refuse_address(call.environ, self.settings.url_limit)
-        entry, parts = self.find_route(call.environ)
+        entry, parts = self.find_route(call)
         call.caller = self.find_caller(call, entry.scope)
         answer = entry.function(self, call, **parts)
         if entry.timer:
             self.engine.metrics.took(entry.timer, self.clock.monotonic() - started)
         return answer
 
-    def find_route(self, environ: dict[str, Any]) -> tuple[Route, dict[str, str]]:
+    def find_route(self, call: Call) -> tuple[Route, dict[str, str]]:
         """The route for an address and method, and the parts of its path. Problem 404 or 405."""
         try:
-            found, parts = self.app.match(environ)
+            found, parts = self.app.match(call.environ)
         except bottle.HTTPError as error:
+            call.methods = tuple(error.headers.get("Allow", "").replace(",", " ").split())
             problem = Problem(HTTP_ERROR_TEXTS[error.status_code])
             problem.status, problem.errors = error.status_code, [problem.message.partition(": ")[2]]
             raise problem from None
-        return found.config["entry"], parts
+        entry = found.config["entry"]
+        call.methods = self.methods[entry.path]
+        return entry, parts
 
     def find_caller(self, call: Call, scope: str | None) -> Caller | None:
         """Who calls; Unauthenticated or Forbidden where that is nobody or too little. What is presented is always verified."""
         if scope is None:
             return None
-        key = presented_key(call)
+        key = call.dialect.key(call)
         login = None if key else presented_password(call.environ)
         if key:
             caller = self.engine.find_caller(key)
@@ -3374,16 +4340,17 @@ class Api:
         else:
             raise Unauthenticated("Missing authorization API Key or Bearer Token")
         if scope != ANYBODY and not scope_is_granted(scope, caller.scopes):
-            raise Forbidden(f"Missing required scope: {scope}")
+            raise MissingScope(f"Missing required scope: {scope}")
         return caller
 
-    def cors_headers(self, environ: dict[str, Any]) -> dict[str, str]:
-        """What lets a page of an allowed origin read the answer; errors too, or it could not show them."""
-        allowed = self.settings.cors_origins
-        origin = environ.get("HTTP_ORIGIN") or (allowed[0] if allowed else None)
-        if not origin or not ("*" in allowed or origin in allowed):
-            return {}
-        return {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
+
+def cors_headers(call: Call) -> dict[str, str]:
+    """What lets a page of an allowed origin read the answer; errors too, or it could not show them."""
+    allowed = call.settings.cors_origins
+    origin = call.environ.get("HTTP_ORIGIN") or (allowed[0] if allowed else None)
+    if not origin or not ("*" in allowed or origin in allowed):
+        return {}
+    return {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
 
 
 def refuse_address(environ: dict[str, Any], limit: int) -> None:
@@ -3402,13 +4369,26 @@ def refuse_address(environ: dict[str, Any], limit: int) -> None:
 
 def refusal(call: Call, problem: Problem) -> Any:
     """The answer to a request that failed, and its one line in the log."""
+    log(4 if problem.status < 500 else 3, f"{call.environ['REQUEST_METHOD']} {loggable(call.environ['PATH_INFO'])} from "
+        f"{call.address or '-'}: {problem.status} {problem.message}")
+    return call.dialect.refuse(call, problem)
+
+
+SECRET_PART = re.compile(r"([0-9a-f]{8})-[0-9a-f-]{27}|(?<=^/ping/)([^/]{4})[^/]*", re.I)
+
+
+def loggable(path: str) -> str:
+    """The beginning of a path without the ping addresses in it, which are secrets."""
+    return SECRET_PART.sub(lambda match: f"{match[1] or match[2]}…", path)[:100]
+
+
+def refuse_as_json(call: Call, problem: Problem) -> Any:
+    """The body of a refusal where its dialect has no other (spec/alerta.md 1.2)."""
     body = {"status": "error", "message": problem.message, "code": problem.status, "errors": problem.errors, "requestId": call.request_id}
     headers = dict(problem.headers)
     if isinstance(problem, Unauthenticated):
         is_basic = call.environ.get("HTTP_AUTHORIZATION", "").lower().startswith("basic")
         headers["WWW-Authenticate"] = 'Basic realm="alertlite"' if is_basic else "Key"
-    log(4 if problem.status < 500 else 3, f"{call.environ['REQUEST_METHOD']} {call.environ['PATH_INFO'][:100]} from "
-        f"{call.address or '-'}: {problem.status} {problem.message}")
     return problem.status, body, headers
 
 
@@ -3421,22 +4401,19 @@ def failure(call: Call, error: Exception) -> Any:
     return refusal(call, Problem("An internal error has occurred; the server's log has the details"))
 
 
-def options_function(methods: set[str]) -> Callable:
+def answer_options(call: Call) -> Any:
     """OPTIONS needs no key: browsers ask before they may send one (spec/alerta.md 9)."""
-    allow = ", ".join(sorted(methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())))
-
-    def serve(api: Api, call: Call, **parts: str) -> Any:
-        headers = {"Allow": allow, "Content-Type": "text/html; charset=utf-8"}
-        if api.cors_headers(call.environ):
-            asked = [name.strip() for name in call.environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", "").split(",")]
-            headers["Access-Control-Allow-Methods"] = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
-            headers["Access-Control-Allow-Headers"] = ", ".join(sorted(name for name in asked if name.lower() in CORS_HEADERS))
-        return 200, b"", headers
-
-    return serve
+    allow = sorted({*call.methods, "OPTIONS", *({"HEAD"} if "GET" in call.methods else ())})
+    headers = {"Allow": ", ".join(allow), "Content-Type": "text/html; charset=utf-8"}
+    if cors_headers(call):
+        asked = [name.strip() for name in call.environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", "").split(",")]
+        headers["Access-Control-Allow-Methods"] = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
+        headers["Access-Control-Allow-Headers"] = ", ".join(sorted(name for name in asked if name.lower() in CORS_HEADERS))
+    return 200, b"", headers
 
 
 CORS_HEADERS = frozenset({"content-type", "authorization", "access-control-allow-origin", "x-request-id", "x-api-key"})
+DIALECTS.append(Dialect("", refuse_as_json, lambda call: {}, presented_key, answer_options))
 
 
 class Page(NamedTuple):
@@ -4373,6 +5350,543 @@ def alerta_housekeeping(api: Api, call: Call) -> Any:
             "count": len(done.expired) + len(done.unshelved) + len(done.unacked)}
 
 
+# ======================================================================================================== HEALTHCHECKS
+# The Healthchecks API, versions 1 to 3, its ping addresses and its badges (spec/healthchecks.md). Its errors are short
+# texts or nothing; a request's body is read before its key, which may be in it.
+
+UUID_FORM = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+HC_BASE = "/api/v<version:re:[123]>"
+HC_CHECK = f"{HC_BASE}/checks/<code:re:{UUID_FORM}>"
+HC_UNIQUE = f"{HC_BASE}/checks/<unique_key:re:[0-9a-f]{{40}}>"
+HC_KEY_LENGTH = 32
+HC_SHORTEST, HC_LONGEST = 60, 31_536_000             # seconds of a timeout or grace
+NEVER_CACHE = {"Cache-Control": "max-age=0, no-cache, no-store, must-revalidate, private", "Expires": "Thu, 01 Jan 1970 00:00:00 GMT"}
+# Numbers too large to be stored stay too large; what is no JSON number is none to any field.
+HC_JSON = json.JSONDecoder(object_pairs_hook=unique_pairs, parse_constant=float, parse_float=float,
+                           parse_int=lambda text: int(text) if len(text) < 18 else int(text[0] + "9" * 17))
+
+
+def hc_body(call: Call) -> dict[str, Any]:
+    """The JSON object that was posted; {} for nothing. Pausing and resuming ignore what some clients send there."""
+    raw = call.body()
+    try:
+        refuse_deep_json(raw)
+        value = HC_JSON.decode(raw.decode("utf-8")) if raw else {}
+    except (Invalid, ValueError, RecursionError):
+        raise Invalid("could not parse request body") from None
+    if value is None and call.environ["PATH_INFO"].endswith(("/pause", "/resume")):
+        return {}
+    if not isinstance(value, dict):
+        raise Invalid("json validation error: value is not an object")
+    return value
+
+
+def hc_key(call: Call) -> str:
+    """The key of a request; the header wins over the body (spec/healthchecks.md 1.4)."""
+    if call.environ["REQUEST_METHOD"] == "POST":
+        call.parsed = hc_body(call)
+    if "HTTP_X_API_KEY" in call.environ:
+        return call.environ["HTTP_X_API_KEY"] or "-"
+    posted = (call.parsed or {}).get("api_key")
+    return presented_key(call) or ("" if posted is None else str(posted) or "-")
+
+
+def hc_refuse(call: Call, problem: Problem) -> Any:
+    """The short bodies of this API's refusals (spec/healthchecks.md 1.5)."""
+    if isinstance(problem, (Unauthenticated, MissingScope)):
+        posted = (call.parsed or {}).get("api_key", "")
+        key = call.environ.get("HTTP_X_API_KEY") or presented_key(call) or str(posted)
+        is_known = isinstance(problem, MissingScope) or len(key) == HC_KEY_LENGTH
+        return 401, {"error": "wrong api key" if is_known else "missing api key"}
+    if problem.status in (403, 405):
+        return problem.status, b"", {"Content-Type": "text/html; charset=utf-8"}
+    if problem.status == 409:
+        return 409, problem.message.encode(), {"Content-Type": "text/plain"}
+    return problem.status, {"error": problem.message}, problem.headers
+
+
+def hc_headers(call: Call) -> dict[str, str]:
+    """Any page may call this API, as it needs a key in a header that no browser adds by itself."""
+    methods = ", ".join(dict.fromkeys((*call.methods, "OPTIONS")))
+    return {"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Headers": "X-Api-Key", "Access-Control-Allow-Methods": methods,
+            "Access-Control-Max-Age": "600"}
+
+
+def refuse_as_text(call: Call, problem: Problem) -> Any:
+    """What a ping or a badge is refused with: one line that a cron job's mail can show."""
+    text = "not found" if problem.status == 404 else problem.message
+    return problem.status, text.encode(), {"Content-Type": "text/plain", **problem.headers}
+
+
+def answer_preflight(call: Call) -> Any:
+    return 204, b""
+
+
+DIALECTS.insert(0, Dialect("/api/v", hc_refuse, hc_headers, hc_key, answer_preflight))
+for open_prefix in ("/ping/", "/badge/", "/b/"):     # no key, and any page may ask
+    DIALECTS.insert(0, Dialect(open_prefix, refuse_as_text, lambda call: {"Access-Control-Allow-Origin": "*", **NEVER_CACHE},
+                               presented_key, answer_preflight))
+
+
+# What a check may be posted as. A rule takes the name of a field and its value, and returns what is stored.
+
+def bad_field(name: str, text: str) -> Invalid:
+    return Invalid(f"json validation error: {name} {text}")
+
+
+def hc_text(longest: int) -> Callable[[str, Any], str]:
+    """A rule for texts of so many characters, without NUL and halves of surrogate pairs."""
+    def rule(name: str, value: Any) -> str:
+        if not isinstance(value, str) or "\0" in value or any("\ud800" <= char <= "\udfff" for char in value):
+            raise bad_field(name, "is not a string")
+        if len(value) > longest:
+            raise bad_field(name, "is too long")
+        return value
+
+    return rule
+
+
+def hc_seconds(name: str, value: Any) -> int:
+    if not isinstance(value, int):
+        raise bad_field(name, "is not a number")
+    if not HC_SHORTEST <= value <= HC_LONGEST:
+        raise bad_field(name, "is too small" if value < HC_SHORTEST else "is too large")
+    return value
+
+
+def hc_flag(name: str, value: Any) -> int:
+    if not isinstance(value, bool):
+        raise bad_field(name, "is not a boolean")
+    return int(value)
+
+
+def hc_methods(name: str, value: Any) -> str:
+    if value not in ("", "POST"):
+        raise bad_field(name, "has unexpected value")
+    return value
+
+
+def hc_schedule(name: str, value: Any) -> str:
+    """A cron expression that has a next time."""
+    text = hc_text(CRON_LONGEST)(name, value)
+    try:
+        if next(iter(cron_days_from(parse_cron(text), date(2024, 1, 1))), None):
+            return text
+    except ValueError:
+        pass
+    raise bad_field(name, "is not a valid cron or OnCalendar expression")
+
+
+def hc_slug(name: str, value: Any) -> str:
+    text = hc_text(100)(name, value)
+    if not re.fullmatch("[a-z0-9_-]*", text):
+        raise bad_field(name, "does not match pattern")
+    return text
+
+
+def hc_zone(name: str, value: Any) -> str:
+    text = hc_text(36)(name, value)
+    try:
+        return parse_zone(text)
+    except ValueError as error:
+        raise Invalid(f"json validation error: {error}") from None
+
+
+HC_UNIQUE_FIELDS = ("name", "slug", "tags", "timeout", "grace")
+
+
+def hc_unique(name: str, value: Any) -> list[str]:
+    if not isinstance(value, list):
+        raise bad_field(name, "is not an array")
+    if any(item not in HC_UNIQUE_FIELDS for item in value):
+        raise Invalid("json validation error: an item in 'unique' has unexpected value")
+    return value
+
+
+# In the order in which errors are found (spec/healthchecks.md 3.2).
+HC_FIELDS: dict[str, Callable[[str, Any], Any]] = {
+    "channels": hc_text(TEXT_LIMIT), "desc": hc_text(TEXT_LIMIT), "failure_kw": hc_text(200), "filter_subject": hc_flag,
+    "filter_body": hc_flag, "filter_http_body": hc_flag, "filter_default_fail": hc_flag, "grace": hc_seconds,
+    "manual_resume": hc_flag, "methods": hc_methods, "name": hc_text(100), "schedule": hc_schedule, "slug": hc_slug,
+    "start_kw": hc_text(200), "subject": hc_text(200), "subject_fail": hc_text(200), "success_kw": hc_text(200),
+    "tags": hc_text(500), "timeout": hc_seconds, "tz": hc_zone, "unique": hc_unique,
+}
+HC_COLUMNS = {"desc": "description", **{name: name for name in HC_FIELDS if name not in (
+    "channels", "desc", "schedule", "subject", "subject_fail", "timeout", "unique")}}
+
+
+def slug_of(name: str) -> str:
+    """The slug that versions 1 and 2 make of a name (spec/healthchecks.md 1.1)."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", plain)).strip("-_")
+
+
+def parse_check(posted: dict[str, Any], version: str) -> CheckWanted:
+    """What a POST of a check asks for. Invalid names the first field that is wrong, in the order of HC_FIELDS."""
+    values = {name: rule(name, posted[name]) for name, rule in HC_FIELDS.items() if name in posted}
+    changes: dict[str, Any] = {}
+    if "name" in values and version != "3":
+        changes["slug"] = slug_of(values["name"])
+    if "subject" in values or "subject_fail" in values:
+        keywords = {"success_kw": values.get("subject"), "failure_kw": values.get("subject_fail")}
+        changes.update({column: value for column, value in keywords.items() if value is not None})
+        changes["filter_subject"] = int(any(keywords.values()))
+    changes.update({HC_COLUMNS[name]: value for name, value in values.items() if name in HC_COLUMNS})
+    if "schedule" in values:
+        changes.update(kind="cron", schedule=values["schedule"])
+    elif "timeout" in values:
+        changes.update(kind="simple", timeout=values["timeout"])
+    unique = values.get("unique", [])
+    equal = {name: values[name] for name in unique if name in values}
+    return CheckWanted(changes, values.get("channels"), equal if unique and len(equal) == len(set(unique)) else None)
+
+
+def second_text(ms: int | None) -> str | None:
+    """A time to the second, cut, not rounded: 2030-01-01T02:00:07+00:00."""
+    return None if ms is None else text_from_ms(ms)[:19] + "+00:00"
+
+
+def full_time_text(ms: int) -> str:
+    """A time with microseconds, which are left out where they are 0."""
+    return text_from_ms(ms)[:19] + (f".{ms % 1000:03d}000" if ms % 1000 else "") + "+00:00"
+
+
+def show_check(api: Api, call: Call, version: str, check: Check, receivers: Iterable[str], now: int) -> dict[str, Any]:
+    """The keys of a check; without its secrets for a key that may only read (spec/healthchecks.md 2.1)."""
+    since = api.engine.listening_since
+    status = check_status(check, now, since)
+    started = check.last_start_at is not None
+    overdue = started and now >= max(check.last_start_at, since) + check.grace * 1000
+    shown = {
+        "name": check.name, "slug": check.slug, "tags": check.tags, "desc": check.description, "grace": check.grace,
+        "n_pings": check.n_pings, "status": "started" if version == "1" and started and not overdue else status, "started": started,
+        "last_ping": second_text(check.last_ping_at), "next_ping": second_text(grace_start(check, since)),
+        "manual_resume": bool(check.manual_resume), "methods": check.methods,
+        "subject": check.success_kw if check.filter_subject else "", "subject_fail": check.failure_kw if check.filter_subject else "",
+        "start_kw": check.start_kw, "success_kw": check.success_kw, "failure_kw": check.failure_kw,
+        "filter_subject": bool(check.filter_subject), "filter_body": bool(check.filter_body),
+        "filter_http_body": bool(check.filter_http_body), "filter_default_fail": bool(check.filter_default_fail),
+        "badge_url": f"{call.base}/b/2/{check.badge_key}.svg",
+    }
+    if check.last_duration:
+        shown["last_duration"] = check.last_duration // 1000
+    if scope_is_granted("write:checks", call.caller.scopes):
+        address = f"{call.base}/api/v{version}/checks/{check.code}"
+        shown.update(uuid=check.code, ping_url=f"{call.base}/ping/{check.code}", update_url=address, pause_url=f"{address}/pause",
+                     resume_url=f"{address}/resume", channels=",".join(receivers))
+    else:
+        shown["unique_key"] = check.unique_key
+    return shown | ({"timeout": check.timeout} if check.kind == "simple" else {"schedule": check.schedule, "tz": check.tz})
+
+
+def show_one_check(api: Api, call: Call, version: str, check: Check) -> dict[str, Any]:
+    with api.engine.store.read() as tables:
+        receivers = tables.receivers_of_checks(check.customer, check.seq).get(check.seq, [])
+    return show_check(api, call, version, check, receivers, api.clock.now())
+
+
+def read_check(api: Api, call: Call, tables: Tables, code: str = "", unique_key: str = "") -> Check:
+    """The check that an address names by its code or its unique key. NotFound, Forbidden for another project's."""
+    if code:
+        return api.engine.own_check(tables, code, instance_of(call))
+    check = tables.find_check_by_key(unique_key, instance_of(call))
+    if check is None:
+        raise NotFound("check not found")
+    return check
+
+
+def hc_collection(methods: str, path: str, scope: str) -> Callable:
+    """A route with and without the slash at its end: clients use both."""
+    def add(function: Callable) -> Callable:
+        return route(methods, path, scope)(route(methods, path + "/", scope)(function))
+
+    return add
+
+
+@hc_collection("GET", f"{HC_BASE}/checks", "read:checks")
+def hc_list_checks(api: Api, call: Call, version: str) -> Any:
+    customer = instance_of(call)
+    tags = [value for key, value in call.query if key == "tag"]
+    with api.engine.store.read() as tables:
+        checks = [] if "" in tags else tables.list_checks(customer, call.parameter("slug"), tags)
+        receivers = tables.receivers_of_checks(customer)
+    now = api.clock.now()
+    return {"checks": [show_check(api, call, version, check, receivers.get(check.seq, ()), now) for check in checks]}
+
+
+@hc_collection("POST", f"{HC_BASE}/checks", "write:checks")
+def hc_create_check(api: Api, call: Call, version: str) -> Any:
+    check, is_new = api.engine.create_check(parse_check(call.parsed, version), instance_of(call))
+    return 201 if is_new else 200, show_one_check(api, call, version, check)
+
+
+@route("GET", HC_CHECK, "read:checks")
+@route("GET", HC_UNIQUE, "read:checks")
+def hc_get_check(api: Api, call: Call, version: str, **ident: str) -> Any:
+    with api.engine.store.read() as tables:
+        check = read_check(api, call, tables, **ident)
+    return show_one_check(api, call, version, check)
+
+
+@route("POST", HC_CHECK, "write:checks")
+def hc_update_check(api: Api, call: Call, version: str, code: str) -> Any:
+    with api.engine.store.read() as tables:              # whose it is comes before what is wrong with the body
+        read_check(api, call, tables, code)
+    return show_one_check(api, call, version, api.engine.update_check(code, parse_check(call.parsed, version), instance_of(call)))
+
+
+@route("DELETE", HC_CHECK, "write:checks")
+def hc_delete_check(api: Api, call: Call, version: str, code: str) -> Any:
+    check, receivers = api.engine.delete_check(code, instance_of(call))
+    return show_check(api, call, version, check, receivers, api.clock.now())
+
+
+@route("POST", f"{HC_CHECK}/pause", "write:checks")
+def hc_pause_check(api: Api, call: Call, version: str, code: str) -> Any:
+    return show_one_check(api, call, version, api.engine.pause_check(code, instance_of(call)))
+
+
+@route("POST", f"{HC_CHECK}/resume", "write:checks")
+def hc_resume_check(api: Api, call: Call, version: str, code: str) -> Any:
+    return show_one_check(api, call, version, api.engine.resume_check(code, instance_of(call)))
+
+
+def show_ping(ping: Ping, duration: int | None, address: str) -> dict[str, Any]:
+    """The keys of a ping (spec/healthchecks.md 3.9), and our own exitstatus."""
+    shown = {"type": ping.kind, "date": full_time_text(ping.created_at), "n": ping.n, "scheme": ping.scheme,
+             "remote_addr": ping.remote_addr, "method": ping.method, "ua": ping.user_agent, "rid": ping.rid,
+             "body_url": f"{address}/pings/{ping.n}/body" if ping.body else None}
+    return shown if duration is None else {**shown, "duration": round(duration / 1000, 2)}
+
+
+@hc_collection("GET", f"{HC_CHECK}/pings", "write:checks")
+def hc_list_pings(api: Api, call: Call, version: str, code: str) -> Any:
+    limit = min(api.settings.ping_log_limit, MOST_ROWS)
+    with api.engine.store.read() as tables:
+        check = read_check(api, call, tables, code)
+        pings = tables.check_pings(check, limit)
+    durations = ping_durations(pings)
+    address = f"{call.base}/api/v{version}/checks/{code}"
+    return {"pings": [show_ping(ping, durations.get(ping.n), address) for ping in reversed(pings[-limit:])]}
+
+
+@route("GET", f"{HC_CHECK}/pings/<number:re:[0-9]{{1,18}}>/body", "write:checks")
+def hc_get_ping_body(api: Api, call: Call, version: str, code: str, number: str) -> Any:
+    with api.engine.store.read() as tables:
+        check = read_check(api, call, tables, code)
+        is_kept = int(number) > check.n_pings - api.settings.ping_log_limit
+        ping = tables.find_ping(check.seq, int(number)) if is_kept else None
+    if ping is None or not ping.body:
+        raise NotFound("there is no such ping, or it had no body")
+    return 200, ping.body, {"Content-Type": "text/plain"}
+
+
+def number_parameter(call: Call, name: str, most: int) -> int | None:
+    """A whole number from 0 to most in the address; None = it is not there."""
+    text = next((value for key, value in call.query if key == name), None)
+    if text is None:
+        return None
+    if not re.fullmatch("[0-9]{1,11}", text) or int(text) > most:
+        raise Invalid(f"{name} must be a whole number from 0 to {most}")
+    return int(text)
+
+
+@hc_collection("GET", f"{HC_CHECK}/flips", "read:checks")
+@hc_collection("GET", f"{HC_UNIQUE}/flips", "read:checks")
+def hc_list_flips(api: Api, call: Call, version: str, **ident: str) -> Any:
+    """Changes of status, the newest first; a recovery also says how long it was down and how many runs were missed."""
+    with api.engine.store.read() as tables:
+        check = read_check(api, call, tables, **ident)
+        start = number_parameter(call, "start", 10**10) or 0
+        end = number_parameter(call, "end", 10**10)
+        seconds = number_parameter(call, "seconds", HC_LONGEST) if call.parameter("seconds") else None
+        since = max(start * 1000, api.clock.now() - seconds * 1000 if seconds else 0)
+        flips = tables.check_flips(check.seq, since, 2**62 if end is None else end * 1000)
+    return {"flips": [show_flip(flip) for flip in flips]}
+
+
+def show_flip(flip: Flip) -> dict[str, Any]:
+    shown = {"timestamp": second_text(flip.created_at), "up": int(flip.new_status == "up")}
+    return shown if flip.down_seconds is None else {**shown, "down_seconds": flip.down_seconds, "missed_runs": flip.missed_runs}
+
+
+@hc_collection("GET", f"{HC_BASE}/channels", "write:checks")
+def hc_list_channels(api: Api, call: Call, version: str) -> Any:
+    with api.engine.store.read() as tables:
+        receivers = tables.list_receivers(instance_of(call))
+    return {"channels": [{"id": receiver.id, "name": receiver.name, "kind": receiver.type} for receiver in receivers]}
+
+
+@hc_collection("GET POST", f"{HC_BASE}/status", None)
+def hc_status(api: Api, call: Call, version: str) -> Any:
+    problem = api.health_problem()
+    if problem:
+        raise Unavailable(problem)
+    return 200, b"OK", {"Content-Type": "text/plain"}
+
+
+# Pings. Whoever knows the address may ping; it is never logged whole.
+
+PING_ACTIONS = "start|fail|log|[0-9]+"
+
+
+def parse_ping(call: Call, exit_status: int | None) -> PingSent | Problem:
+    """How a ping came; Invalid, not raised, for a run id that is none."""
+    rid = next((value for key, value in call.query if key == "rid"), None)
+    if rid is not None and not re.fullmatch(UUID_FORM, rid.lower()):
+        return Invalid("invalid uuid format")
+    agent = call.environ.get("HTTP_USER_AGENT", "").encode("latin-1").decode("utf-8", "replace")[:200]
+    body = call.environ["wsgi.input"].read(call.settings.ping_body_limit) if call.environ.get("CONTENT_LENGTH") != "0" else b""
+    return PingSent(call.environ["wsgi.url_scheme"], call.environ["REQUEST_METHOD"], call.address, agent,
+                    rid and rid.lower(), exit_status, body)
+
+
+def receive_ping(api: Api, call: Call, find: Callable[[Tables], PingTarget], action: str) -> Any:
+    """Records a ping and answers it. A check that does not exist comes before what else is wrong (contract 4.4)."""
+    number = action.lstrip("0") if action.isdigit() else None
+    exit_status = None if number is None or len(number) > 3 else int(number or 0)
+    if number is not None:
+        action = "fail" if number else "success"
+    sent = parse_ping(call, exit_status)
+    if number is not None and (exit_status is None or exit_status > 255):
+        sent = Invalid("invalid url format")
+    is_new = api.engine.record_ping(find, action, sent)
+    return 201 if is_new else 200, b"Created" if is_new else b"OK", {
+        "Content-Type": "text/plain", "Ping-Body-Limit": str(api.settings.ping_body_limit)}
+
+
+@route("ANY", f"/ping/<code:re:{UUID_FORM}>", None)
+@route("ANY", f"/ping/<code:re:{UUID_FORM}>/", None)
+@route("ANY", f"/ping/<code:re:{UUID_FORM}>/<action:re:{PING_ACTIONS}>", None)
+def hc_ping(api: Api, call: Call, code: str, action: str = "success") -> Any:
+    return receive_ping(api, call, lambda tables: (tables.find_check(code) or NotFound(), None), action)
+
+
+@route("ANY", "/ping/<ping_key:re:[A-Za-z0-9_-]+>/<slug:re:[A-Za-z0-9_-]+>", None)
+@route("ANY", f"/ping/<ping_key:re:[A-Za-z0-9_-]+>/<slug:re:[A-Za-z0-9_-]+>/<action:re:{PING_ACTIONS}>", None)
+def hc_ping_by_slug(api: Api, call: Call, ping_key: str, slug: str, action: str = "success") -> Any:
+    if slug != slug.lower():
+        raise Invalid("invalid url format")
+    creates = call.parameter("create") == "1" and len(slug) <= 100
+
+    def find(tables: Tables) -> PingTarget:
+        project = tables.find_project(ping_key=ping_key)
+        checks = tables.find_checks_of(project.customer, 2, slug=slug) if project else []
+        if len(checks) > 1:
+            return Conflict("ambiguous slug"), None
+        if checks:
+            return checks[0], None
+        return NotFound(), (lambda now: api.engine.auto_provision(tables, project, slug, now)) if project and creates else None
+
+    return receive_ping(api, call, find, action)
+
+
+# Badges: pictures and small JSON about the state of checks, for whoever has the address.
+
+BADGE_COLORS = {"up": "#4c1", "late": "#fe7d37", "down": "#e05d44"}
+SHIELDS_COLORS = {"up": "success", "late": "important", "down": "critical"}
+# Widths of characters in a badge's font at 11 px, in tenths of a pixel: those of a usual width are not named.
+CHARACTER_WIDTHS = {char: width for width, chars in (
+    (30, "ijl'"), (39, "|Itfr.,:;!()[]/\\ "), (50, '"-*`cksvxyz?J'), (84, "ABCDGHKNOPQRUVX&#~"), (97, "mw+<>=^"), (112, "MW@%"),
+) for char in chars}
+
+
+def text_width(text: str) -> int:
+    """Pixels of a text in a badge; about right, and the picture makes it so."""
+    return sum(CHARACTER_WIDTHS.get(char, 68 if char.isascii() else 110) for char in text) // 10 + 1
+
+
+def badge_svg(label: str, status: str) -> bytes:
+    """A badge as a picture: the label on grey, the status on its colour. No font and no script from elsewhere."""
+    left, right = text_width(label) + 10, text_width(status) + 10
+    width = left + right
+    shown = html.escape("".join(char for char in label if char.isprintable()))
+
+    def words(text: str, middle: float, length: int) -> str:
+        place = f'x="{middle:g}" textLength="{length}" lengthAdjust="spacingAndGlyphs"'
+        return f'<text {place} y="15" fill="#010101" fill-opacity=".3">{text}</text><text {place} y="14">{text}</text>'
+
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="20" role="img" aria-label="{shown}: {status}">'
+        f"<title>{shown}: {status}</title>"
+        '<linearGradient id="s" x2="0" y2="100%"><stop offset="0" stop-color="#bbb" stop-opacity=".1"/>'
+        '<stop offset="1" stop-opacity=".1"/></linearGradient>'
+        f'<clipPath id="r"><rect width="{width}" height="20" rx="3"/></clipPath>'
+        f'<g clip-path="url(#r)"><rect width="{left}" height="20" fill="#555"/>'
+        f'<rect x="{left}" width="{right}" height="20" fill="{BADGE_COLORS[status]}"/><rect width="{width}" height="20" fill="url(#s)"/></g>'
+        '<g fill="#fff" text-anchor="middle" font-family="Verdana,DejaVu Sans,Geneva,sans-serif" font-size="11">'
+        f"{words(shown, left / 2, left - 10)}{words(status, left + right / 2, right - 10)}</g></svg>").encode()
+
+
+def badge_answer(api: Api, checks: list[Check], label: str, form: str, three_states: bool) -> Any:
+    """What a badge about these checks says, as svg, json or shields (spec/healthchecks.md 7.2)."""
+    states = collections.Counter(check_status(check, api.clock.now(), api.engine.listening_since) for check in checks)
+    status = "down" if states["down"] else "late" if states["grace"] and three_states else "up"
+    if form == "svg":
+        return 200, badge_svg(label, status), {"Content-Type": "image/svg+xml"}
+    if form == "json":
+        return {"status": status, "total": len(checks), "grace": states["grace"], "down": states["down"]}
+    if form == "shields":
+        return {"schemaVersion": 1, "label": label, "message": status, "color": SHIELDS_COLORS[status]}
+    raise NotFound()
+
+
+def badge_signature(project: Project, tag: str) -> str:
+    """Eight characters that only who has seen the address of a badge knows. tag: * = all checks."""
+    digest = hmac.digest(project.badge_secret.encode(), tag.encode("utf-8"), "sha256")
+    return base64.urlsafe_b64encode(digest).decode()[:8]
+
+
+def badge_addresses(project: Project, tag: str, base: str) -> dict[str, str]:
+    """The six addresses of the badge of a tag. A tag is quoted twice: paths are unquoted before they are split."""
+    signature = badge_signature(project, tag)
+    name = "" if tag == "*" else "/" + urllib.parse.quote(urllib.parse.quote(tag, safe=""), safe="")
+    return {form + states: f"{base}/badge/{project.badge_key}/{signature}{'' if states else '-2'}{name}.{form}"
+            for form in ("svg", "json", "shields") for states in ("", "3")}
+
+
+@hc_collection("GET", f"{HC_BASE}/badges", "read:checks")
+def hc_list_badges(api: Api, call: Call, version: str) -> Any:
+    project = api.engine.get_project(instance_of(call))
+    with api.engine.store.read() as tables:
+        tags = dict.fromkeys(tag for check in tables.list_checks(project.customer) for tag in check_tags(check))
+    return {"badges": {tag: badge_addresses(project, tag, call.base) for tag in [*tags, "*"]}}
+
+
+def signed_checks(api: Api, badge_key: str, signature: str, tag: str) -> list[Check]:
+    """The checks that a badge is about; NotFound where its address is not one that we made."""
+    with api.engine.store.read() as tables:
+        project = tables.find_project(badge_key=badge_key)
+        if project is None or not hmac.compare_digest(badge_signature(project, tag).encode(), signature[:8].encode()):
+            raise NotFound()
+        return tables.list_checks(project.customer, tags=[] if tag == "*" else [tag])
+
+
+SIGNATURE = "[A-Za-z0-9_-]{8}|[A-Za-z0-9_-]{8}-2"
+
+
+@route("GET", f"/badge/<badge_key>/<signature:re:{SIGNATURE}>.<form:re:[a-z]+>", None)
+def hc_badge_of_all(api: Api, call: Call, badge_key: str, signature: str, form: str) -> Any:
+    return badge_answer(api, signed_checks(api, badge_key, signature, "*"), api.settings.badge_label, form, len(signature) == 8)
+
+
+@route("GET", f"/badge/<badge_key>/<signature:re:{SIGNATURE}>/<tag>.<form:re:[a-z]+>", None)
+def hc_badge_of_tag(api: Api, call: Call, badge_key: str, signature: str, tag: str, form: str) -> Any:
+    tag = urllib.parse.unquote(tag)
+    if tag == "*":
+        raise NotFound()
+    return badge_answer(api, signed_checks(api, badge_key, signature, tag), tag, form, len(signature) == 8)
+
+
+@route("GET", f"/b/<states:re:[0-9]+>/<badge_key:re:{UUID_FORM}>.<form:re:[a-z]+>", None)
+def hc_badge_of_check(api: Api, call: Call, states: str, badge_key: str, form: str) -> Any:
+    with api.engine.store.read() as tables:
+        check = tables.find_check_by_badge(badge_key)
+    if check is None:
+        raise NotFound()
+    return badge_answer(api, [check], check.name or check_title(check), form, states == "3")
+
+
 # ============================================================================================================= SERVICE
 # Routes that belong to no dialect.
 
@@ -4489,7 +6003,12 @@ def control_key_revoke(engine: Engine, request: dict[str, Any]) -> dict[str, Any
     return {}
 
 
-CONTROLS = {"key create": control_key_create, "key list": control_key_list, "key revoke": control_key_revoke}
+def control_key_ping(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
+    """The secret in ping addresses that name a slug, made where there is none yet."""
+    return {"ping_key": engine.get_project(request.get("customer") or "").ping_key}
+
+
+CONTROLS = {"key create": control_key_create, "key list": control_key_list, "key revoke": control_key_revoke, "key ping": control_key_ping}
 
 
 def run_control(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
@@ -4612,10 +6131,10 @@ class Channel(waitress.channel.HTTPChannel):
     parser_class = StrictParser
 
     def is_quick(self) -> bool:
-        """Whether the request that it waits for is a report: one short write, and no password to check."""
+        """Whether the request that it waits for is a report or a ping: one short write, and no password to check."""
         request = self.requests[0]
-        return request.error is None and request.command == "POST" and request.path in ("/alert", "/heartbeat") \
-            and not request.headers.get("AUTHORIZATION", "").lower().startswith("basic")
+        is_report = request.command == "POST" and request.path in ("/alert", "/heartbeat") or request.path.startswith("/ping/")
+        return request.error is None and is_report and not request.headers.get("AUTHORIZATION", "").lower().startswith("basic")
 
 
 class WaitingRequests:
@@ -4836,7 +6355,7 @@ def run_key_command(settings: SimpleNamespace, arguments: argparse.Namespace) ->
     request = {"command": f"key {arguments.action}", **{name: getattr(arguments, name, None) for name in (
         "user", "scopes", "type", "text", "expireTime", "customer", "key")}}
     answer = ask_server(settings.db, request)
-    if answer is None and arguments.action != "create" and not any(map(os.path.exists, (settings.db, settings.db + ".lock"))):
+    if answer is None and arguments.action not in ("create", "ping") and not any(map(os.path.exists, (settings.db, settings.db + ".lock"))):
         raise StartupRefused(f"there is no database {settings.db}")
     if answer is None:
         store = Store(settings.db, settings.read_deadline)
@@ -4858,6 +6377,8 @@ def print_key_answer(action: str, answer: dict[str, Any]) -> None:
         for key in answer["keys"]:
             print(f"{key['id']}  {key['key']}  {key['status']:7}  until {key['expires'][:10]}  used {key['count']}  "
                   f"{key['user']}  {','.join(key['scopes'])}  {key['text']}")
+    elif action == "ping":
+        print(f"ping key: {answer['ping_key']}\nping address: /ping/{answer['ping_key']}/<slug of the check>")
     else:
         print("revoked")
 
@@ -4897,6 +6418,8 @@ def command_line() -> argparse.ArgumentParser:
     create.add_argument("--customer", help="confine the key to one customer")
     create.add_argument("--expires", dest="expireTime", metavar="TIME", help="2030-01-01T00:00:00.000Z (default: in a year)")
     actions.add_parser("list", parents=[flags], help="list the keys, without the keys themselves")
+    ping = actions.add_parser("ping", parents=[flags], help="print the key for ping addresses that name a check by its slug")
+    ping.add_argument("--customer", help="whose checks (default: those that belong to nobody in particular)")
     actions.add_parser("revoke", parents=[flags], help="end a key").add_argument("key", help="its id, or the key itself")
     return parser
 

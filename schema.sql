@@ -214,8 +214,8 @@ CREATE TABLE checks (
     kind                TEXT    NOT NULL CHECK (kind IN ('simple', 'cron')),
     timeout             INTEGER NOT NULL,            -- seconds between pings of a simple check
     grace               INTEGER NOT NULL,            -- seconds
-    schedule            TEXT    NOT NULL,
-    tz                  TEXT    NOT NULL,
+    schedule            TEXT    NOT NULL,            -- cron expression, as posted
+    tz                  TEXT    NOT NULL,            -- time zone of the schedule
     methods             TEXT    NOT NULL CHECK (methods IN ('', 'POST')),
     manual_resume       INTEGER NOT NULL CHECK (manual_resume IN (0, 1)),
     start_kw            TEXT    NOT NULL,
@@ -229,20 +229,25 @@ CREATE TABLE checks (
     n_pings             INTEGER NOT NULL,
     last_ping_at        INTEGER,
     last_start_at       INTEGER,
-    last_start_rid      TEXT,
+    last_start_rid      TEXT,                        -- the run that the pending start belongs to
     last_duration       INTEGER,                     -- milliseconds
+    next_at             INTEGER,                     -- the run that a cron check which is up waits for
+    down_at             INTEGER,                     -- since when it is down; NULL = it is not
+    alert               TEXT,                        -- alerts.id of the alert about its being down
     created_at          INTEGER NOT NULL,
     due_at              INTEGER
 ) STRICT;
 
 -- Which checks must the timer look at?
 CREATE INDEX checks_due ON checks (due_at) WHERE due_at IS NOT NULL;
--- Which check does this slug name?
+-- Which check does this slug name? Which are the checks of this customer?
 CREATE INDEX checks_by_slug ON checks (customer, slug);
+-- Is there another check of this name?
+CREATE INDEX checks_by_name ON checks (customer, name);
 
--- What a check was told. Identity: (check, n). The oldest beyond the ping log limit go when a new one comes.
+-- What a check was told. Identity: (check, n), the order of arrival. Of what is beyond the ping log limit, the oldest go
+-- with every hundredth ping.
 CREATE TABLE pings (
-    seq         INTEGER PRIMARY KEY,
     check_seq   INTEGER NOT NULL REFERENCES checks (seq) ON DELETE CASCADE,
     n           INTEGER NOT NULL,
     kind        TEXT    NOT NULL CHECK (kind = 'success' OR kind = 'fail' OR kind = 'start' OR kind = 'log' OR kind = 'ign'),
@@ -253,24 +258,32 @@ CREATE TABLE pings (
     user_agent  TEXT    NOT NULL,
     rid         TEXT,
     exit_status INTEGER,
-    body        BLOB
-) STRICT;
+    body        BLOB,                                -- as sent, up to the ping body limit; NULL = none
+    PRIMARY KEY (check_seq, n)
+) STRICT, WITHOUT ROWID;
 
--- The log of one check, newest first; one entry by its number.
-CREATE UNIQUE INDEX pings_by_check ON pings (check_seq, n);
-
--- A change of a check's status. Kept for its retention.
+-- A change of a check's status. Those older than both 93 days and the check's oldest ping go with a later one.
 CREATE TABLE flips (
-    seq        INTEGER PRIMARY KEY,
-    check_seq  INTEGER NOT NULL REFERENCES checks (seq) ON DELETE CASCADE,
-    old_status TEXT    NOT NULL,
-    new_status TEXT    NOT NULL,
-    created_at INTEGER NOT NULL,
-    reason     TEXT    NOT NULL
+    seq          INTEGER PRIMARY KEY,
+    check_seq    INTEGER NOT NULL REFERENCES checks (seq) ON DELETE CASCADE,
+    old_status   TEXT    NOT NULL,
+    new_status   TEXT    NOT NULL,
+    created_at   INTEGER NOT NULL,                   -- when it became so; of a missed deadline, the deadline
+    reason       TEXT    NOT NULL,                   -- timeout, fail or nothing
+    down_seconds INTEGER,                            -- of a recovery: how long it was down
+    missed_runs  INTEGER                             -- of a recovery: how many runs did not report in time
 ) STRICT;
 
 -- The flips of one check, newest first.
 CREATE INDEX flips_by_check ON flips (check_seq, created_at);
+
+-- What the checks of one customer have in common. Identity: customer. Written when first needed, never deleted.
+CREATE TABLE projects (
+    customer     TEXT PRIMARY KEY,
+    ping_key     TEXT NOT NULL UNIQUE,               -- the secret in ping addresses that name a slug
+    badge_key    TEXT NOT NULL UNIQUE,               -- in the addresses of its badges
+    badge_secret TEXT NOT NULL                       -- what those addresses are signed with
+) STRICT, WITHOUT ROWID;
 
 
 -- -------------------------------------------------------------------------------------------------------- notification
