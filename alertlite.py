@@ -2078,6 +2078,7 @@ class Tables:
         self.earliest_due: int | None = None        # the earliest due_at written in this transaction
         self.pending: dict[str, list[tuple]] = {}   # rows to insert, by table and columns; see add_row
         self.count_changes: dict[tuple[str, ...], int] = {}      # by kind of alert; see count_alert
+        self.changed_checks: dict[int, tuple[Check, Check]] = {}     # seq -> as it is stored, as it is to be; see update_check
 
     def rows(self, sql: str, args: Iterable[Any] = ()) -> list[tuple]:
         return self.db.execute(sql, tuple(args)).fetchall()
@@ -2095,7 +2096,9 @@ class Tables:
         self.pending.setdefault(table, []).append(row)
 
     def flush(self) -> None:
-        """Inserts what add_row has kept."""
+        """Writes what update_check and add_row have kept."""
+        if self.changed_checks:
+            self.write_changed_checks()
         pending, self.pending = self.pending, {}
         for table, rows in pending.items():
             for start in range(0, len(rows), 100):
@@ -2116,7 +2119,7 @@ class Tables:
     def forget_unwritten(self) -> None:
         """After a rollback: what was kept back belongs to it."""
         self.recent.forget_all()
-        self.pending, self.count_changes = {}, {}
+        self.pending, self.count_changes, self.changed_checks = {}, {}, {}
 
     # --- meta
 
@@ -2471,6 +2474,7 @@ class Tables:
         known = self.recent and self.recent.checks.get(code)
         if known:
             return known
+        self.flush()
         row = self.row(f"SELECT {CHECK_COLUMNS} FROM checks WHERE code = ?", (code,))
         return Check(*row) if row else None
 
@@ -2485,6 +2489,7 @@ class Tables:
     def find_checks_of(self, customer: str, limit: int = 1, **equal: Any) -> list[Check]:
         """The checks of a customer with these values in these columns, the oldest first."""
         where = "".join(f" AND {column} = ?" for column in equal)
+        self.flush()
         return [Check(*row) for row in self.rows(f"SELECT {CHECK_COLUMNS} FROM checks WHERE customer = ?{where} ORDER BY seq LIMIT ?",
                                                  (customer, *equal.values(), limit))]
 
@@ -2506,12 +2511,23 @@ class Tables:
         return check._replace(seq=seq)
 
     def update_check(self, old: Check, new: Check) -> None:
-        """Writes what changed, and only that."""
-        changed = tuple(name for name, before, after in zip(Check._fields, old, new) if before != after)
-        if changed:
-            self.db.execute(update_sql("checks", changed), (*(getattr(new, name) for name in changed), old.seq))
-            self.recent.remember_check(new)
-            self.note_due(new.due_at)
+        """Changes a check, by the end of the transaction, for the reason that add_row gives."""
+        stored, _ = self.changed_checks.get(old.seq, (old, None))
+        self.changed_checks[old.seq] = (stored, new)
+        self.recent.remember_check(new)
+        self.note_due(new.due_at)
+
+    def write_changed_checks(self) -> None:
+        """Writes of each changed check what changed, those together that changed in the same columns."""
+        by_columns: dict[tuple[str, ...], list[tuple]] = {}
+        for old, new in self.changed_checks.values():
+            places = [place for place, (before, after) in enumerate(zip(old, new)) if before != after]
+            columns = tuple(Check._fields[place] for place in places)
+            by_columns.setdefault(columns, []).append((old.seq, *(new[place] for place in places)))
+        self.changed_checks = {}
+        for columns, rows in by_columns.items():
+            if columns:
+                self.db.execute(update_rows_sql("checks", columns, len(rows)), tuple(itertools.chain(*rows)))
 
     def delete_check(self, check: Check) -> None:
         """Deletes a check with its pings and flips."""
@@ -2520,6 +2536,7 @@ class Tables:
         self.db.execute("DELETE FROM checks WHERE seq = ?", (check.seq,))
 
     def due_checks(self, now: int, limit: int) -> list[Check]:
+        self.flush()
         return [Check(*row) for row in self.rows(
             f"SELECT {CHECK_COLUMNS} FROM checks WHERE due_at <= ? ORDER BY due_at LIMIT ?", (now, limit))]
 
@@ -2659,6 +2676,14 @@ def alert_kind(alert: Alert) -> tuple[str, ...]:
 def insert_rows_sql(table: str, width: int, count: int) -> str:
     """The statement that inserts so many rows of so many values. table: its name, with the columns in parentheses if not all."""
     return f"INSERT INTO {table} VALUES {', '.join(['(' + ', '.join('?' * width) + ')'] * count)}"
+
+
+@lru_cache(maxsize=512)
+def update_rows_sql(table: str, columns: tuple[str, ...], count: int) -> str:
+    """The statement that sets these columns of so many rows; takes seq and values of each."""
+    changes = ", ".join(f"{name} = new.column{place}" for place, name in enumerate(columns, 2))
+    rows = ", ".join(["(" + ", ".join("?" * (len(columns) + 1)) + ")"] * count)
+    return f"UPDATE {table} SET {changes} FROM (VALUES {rows}) AS new WHERE {table}.seq = new.column1"
 
 
 @lru_cache(maxsize=512)
@@ -3365,7 +3390,9 @@ class Engine:
 
     def _save_check(self, tables: Tables, old: Check, new: Check, now: int) -> Check:
         """Writes a check, with the moment at which the timer has to look at it."""
-        new = new._replace(due_at=kept_due_at(old.due_at, check_deadline(new, self.listening_since), now))
+        due_at = kept_due_at(old.due_at, check_deadline(new, self.listening_since), now)
+        if due_at != new.due_at:
+            new = new._replace(due_at=due_at)
         tables.update_check(old, new)
         return new
 
@@ -5423,7 +5450,7 @@ def answer_preflight(call: Call) -> Any:
 
 
 DIALECTS.insert(0, Dialect("/api/v", hc_refuse, hc_headers, hc_key, answer_preflight))
-for open_prefix in ("/ping/", "/badge/", "/b/"):     # no key, and any page may ask
+for open_prefix in ("/badge/", "/b/", "/ping/"):     # no key, and any page may ask
     DIALECTS.insert(0, Dialect(open_prefix, refuse_as_text, lambda call: {"Access-Control-Allow-Origin": "*", **NEVER_CACHE},
                                presented_key, answer_preflight))
 
@@ -5765,6 +5792,7 @@ def hc_ping(api: Api, call: Call, code: str, action: str = "success") -> Any:
 @route("ANY", "/ping/<ping_key:re:[A-Za-z0-9_-]+>/<slug:re:[A-Za-z0-9_-]+>", None)
 @route("ANY", f"/ping/<ping_key:re:[A-Za-z0-9_-]+>/<slug:re:[A-Za-z0-9_-]+>/<action:re:{PING_ACTIONS}>", None)
 def hc_ping_by_slug(api: Api, call: Call, ping_key: str, slug: str, action: str = "success") -> Any:
+    """A ping for the check with this slug; with create=1 it is made where there is none (spec/healthchecks.md 4.5)."""
     if slug != slug.lower():
         raise Invalid("invalid url format")
     creates = call.parameter("create") == "1" and len(slug) <= 100
@@ -5793,7 +5821,7 @@ CHARACTER_WIDTHS = {char: width for width, chars in (
 
 def text_width(text: str) -> int:
     """Pixels of a text in a badge; about right, and the picture makes it so."""
-    return sum(CHARACTER_WIDTHS.get(char, 68 if char.isascii() else 110) for char in text) // 10 + 1
+    return sum(CHARACTER_WIDTHS.get(char, 110 if unicodedata.east_asian_width(char) in "WF" else 68) for char in text) // 10 + 1
 
 
 def badge_svg(label: str, status: str) -> bytes:
@@ -6133,8 +6161,8 @@ class Channel(waitress.channel.HTTPChannel):
     def is_quick(self) -> bool:
         """Whether the request that it waits for is a report or a ping: one short write, and no password to check."""
         request = self.requests[0]
-        is_report = request.command == "POST" and request.path in ("/alert", "/heartbeat") or request.path.startswith("/ping/")
-        return request.error is None and is_report and not request.headers.get("AUTHORIZATION", "").lower().startswith("basic")
+        return request.error is None and (request.path.startswith("/ping/") or request.command == "POST" and request.path in (
+            "/alert", "/heartbeat")) and not request.headers.get("AUTHORIZATION", "").lower().startswith("basic")
 
 
 class WaitingRequests:

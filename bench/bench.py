@@ -1,6 +1,6 @@
 """Speed and size of alertlite, as ratios to the yardstick measured beside it in the same run.
 
-    python bench/bench.py                 writing, reading, memory, start; about five minutes
+    python bench/bench.py                 writing, pings, reading, memory, start; about seven minutes
     python bench/bench.py writing         one part
     BENCH_ROWS=1000,100000                how many alerts the reading part stores (default 1000,100000,1000000)
     BENCH_ROUNDS=5 BENCH_SECONDS=2        rounds of the writing part, and seconds of each measurement
@@ -14,6 +14,7 @@ import pathlib
 import random
 import signal
 import socket
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -34,6 +35,9 @@ ROUNDS, SECONDS = int(os.environ.get("BENCH_ROUNDS", "5")), float(os.environ.get
 GOALS = {                                            # measurement -> (goal, whether it is a least or a most)
     "duplicates, 32 connections / echo": (0.55, "least"), "new alerts, 32 connections / echo": (0.45, "least"),
     "duplicates, 1 connection / echo": (0.38, "least"), "new alerts, 1 connection / echo": (0.38, "least"),
+    "pings, 32 connections / echo": (0.55, "least"), "pings with 100,000 checks, 32 connections / echo": (0.55, "least"),
+    "list of 1,000 checks, ms": (50, "most"), "flip lag, 1,000 due of 100,000 checks, s": (1, "most"),
+    "timer pass over 100 due, 100,000 checks stored / 1,000": (2, "most"),
     "PSS after start, MB": (35, "most"), "PSS with 100,000 alerts and load, MB": (60, "most"), "first answer, s": (0.5, "most"),
     "idle CPU over 5 s, s": (0.02, "most"), "idle bytes written over 5 s": (0, "most"),
 }
@@ -129,6 +133,81 @@ def measure_writing(folder: pathlib.Path) -> None:
             for kind in ("duplicates", "new alerts"):
                 ratio = statistics.median(ours["per_second"] / echo["per_second"] for ours, echo in zip(results[kind], results["echo"]))
                 report(f"{kind}, {connections} connection{plural} / echo", ratio)
+
+
+def build_checks(path: pathlib.Path, count: int, due: int = 0, due_at: int = 0) -> list[str]:
+    """A file of so many checks that are up; the runs of `due` of them should have ended by due_at. The codes of all."""
+    settings = alertlite.load_settings({"db": str(path)}, {})
+    store = alertlite.Store(str(path))
+    engine = alertlite.Engine(store, alertlite.Clock(), settings)
+    engine.create_admin(KEY)
+    now = engine.clock.now()
+    codes = []
+
+    def insert(tables: alertlite.Tables, numbers: range) -> None:
+        for number in numbers:
+            check = alertlite.new_check("", {"name": f"job {number}", "slug": f"job-{number}", "tags": f"rack{number % 10} nightly",
+                                             "timeout": 86_400, "grace": 3600}, now)
+            check = check._replace(status="up", n_pings=1, last_ping_at=now, due_at=now + 90_000_000)
+            if number < due:
+                check = check._replace(last_start_at=due_at - 5000, grace=5, due_at=due_at)
+            codes.append(tables.insert_check(check).code)
+
+    for start in range(0, count, 5000):
+        store.write(lambda tables, numbers=range(start, min(start + 5000, count)): insert(tables, numbers))
+    store.close()
+    return codes
+
+
+def measure_pings(folder: pathlib.Path) -> None:
+    print(f"pings: durable GET /ping/<uuid>, medians of {ROUNDS} rounds of {SECONDS:g} s")
+    ports = {"echo": free_port(), "pings": free_port(), "pings with 100,000 checks": free_port()}
+    codes = {"pings": build_checks(folder / "few.db", 1000), "pings with 100,000 checks": build_checks(folder / "many.db", 100_000)}
+    codes["echo"] = codes["pings"]
+    random.seed(1)
+    requests = {kind: [request_bytes("GET", f"/ping/{code}") for code in random.sample(found, 1000)] for kind, found in codes.items()}
+    with echo_server(ports["echo"]), alertlite_server(folder / "few.db", ports["pings"]), \
+            alertlite_server(folder / "many.db", ports["pings with 100,000 checks"]):
+        rates: dict[str, list[float]] = {kind: [] for kind in ports}
+        for _ in range(ROUNDS):
+            for kind, port in ports.items():
+                asked = requests[kind]
+                rates[kind].append(run_load(port, 32, SECONDS, lambda number, asked=asked: asked[number % 1000], 200)["per_second"])
+        for kind in ports:
+            print(f"  {kind + ', 32 connections':58} {statistics.median(rates[kind]):9.0f}/s")
+        for kind in ("pings", "pings with 100,000 checks"):
+            report(f"{kind}, 32 connections / echo", statistics.median(ours / echo for ours, echo in zip(rates[kind], rates["echo"])))
+        get(ports["pings"], "/api/v3/checks/")
+        report("list of 1,000 checks, ms", 1000 * statistics.median(get(ports["pings"], "/api/v3/checks/")[1] for _ in range(9)))
+
+
+def measure_flips(folder: pathlib.Path) -> None:
+    print("flips: what falls due among 100,000 checks")
+    passes = {}
+    for stored in (1000, 100_000):
+        taken = []
+        for turn in range(5):
+            path = folder / f"pass-{stored}-{turn}.db"
+            clock = alertlite.Clock()
+            build_checks(path, stored, 100, clock.now() - 1)
+            store = alertlite.Store(str(path))
+            engine = alertlite.Engine(store, clock, alertlite.load_settings({"db": str(path)}, {}))
+            engine.listening_since = 0
+            started = time.perf_counter()
+            assert len(engine.expire_due().down) == 100
+            taken.append(time.perf_counter() - started)
+            store.close()
+        passes[stored] = statistics.median(taken)
+        print(f"  {f'timer pass over 100 due, {stored:,} checks stored':58} {1000 * passes[stored]:9.1f} ms")
+    report("timer pass over 100 due, 100,000 checks stored / 1,000", passes[100_000] / passes[1000])
+    path, port = folder / "lag.db", free_port()
+    build_checks(path, 100_000, 1000, 1)                 # long overdue: judged five seconds after the server began to listen
+    with alertlite_server(path, port), contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+        deadline = time.monotonic() + 60
+        while db.execute("SELECT count(*) FROM flips").fetchone()[0] < 1000:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        report("flip lag, 1,000 due of 100,000 checks, s", time.time() - db.execute("SELECT min(created_at) FROM flips").fetchone()[0] / 1000)
 
 
 def build_database(path: pathlib.Path, rows: int) -> None:
@@ -237,7 +316,7 @@ def bytes_written(pid: int) -> float:
     return float(dict(line.split(": ") for line in pathlib.Path(f"/proc/{pid}/io").read_text().splitlines())["write_bytes"])
 
 
-PARTS = {"writing": measure_writing, "reading": measure_reading, "process": measure_process}
+PARTS = {"writing": measure_writing, "pings": measure_pings, "flips": measure_flips, "reading": measure_reading, "process": measure_process}
 
 
 def main() -> int:

@@ -19,6 +19,12 @@ def echo() -> bytes:
     return json.dumps(value).encode()
 
 
+@app.route("/ping/<code>", "GET")
+def pong(code: str) -> bytes:
+    bottle.response.content_type = "text/plain"
+    return b"OK"
+
+
 if __name__ == "__main__":
     settings = alertlite.load_settings({}, {})
     server = alertlite.make_server(app, settings, "127.0.0.1", int(sys.argv[1]))
