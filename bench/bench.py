@@ -154,7 +154,8 @@ def build_checks(path: pathlib.Path, count: int, due: int = 0, due_at: int = 0) 
             codes.append(tables.insert_check(check).code)
 
     for start in range(0, count, 5000):
-        store.write(lambda tables, numbers=range(start, min(start + 5000, count)): insert(tables, numbers))
+        numbers = range(start, min(start + 5000, count))
+        store.write(lambda tables, numbers=numbers: insert(tables, numbers))
     store.close()
     return codes
 
