@@ -17,12 +17,15 @@ The map. Each section uses only what stands above it.
     PROBLEMS   the few ways in which a request can fail
     DOMAIN     alerts, heartbeats, users and keys as values; every decision about them; what a search asks for
     STORE      the only SQL: opening and migrating, the one writer with group commit, the readers, queries by noun
+    SENDERS    one function for each kind of receiver
     ENGINE     what can happen: one method an operation, each reading the clock once
     HTTP       strict JSON in, JSON out, authentication, scopes, limits; problems to answers
     ALERTA     the Alerta API: parse_…, show_… and routes
     HEALTHCHECKS  the Healthchecks API, ping addresses, badges
+    NOTIFY     event types, receivers, events
+    WALDUR     alerts on a scope
     SERVICE    routes that belong to no dialect: health
-    THREADS    the timer's loop, the control socket, the web server
+    THREADS    the timer's and the sender's loop, the control socket, the web server
     MAIN       the command line
 
 Invariants, each with a test.
@@ -56,6 +59,7 @@ import base64
 import collections
 import contextlib
 import ctypes
+import email.message
 import fcntl
 import fnmatch
 import gc
@@ -63,7 +67,7 @@ import gzip
 import hashlib
 import hmac
 import html
-import http
+import http.client
 import ipaddress
 import itertools
 import json
@@ -75,9 +79,12 @@ import re
 import secrets
 import shlex
 import signal
+import smtplib
 import socket
 import sqlite3
+import ssl
 import string
+import subprocess
 import threading
 import time
 import unicodedata
@@ -141,6 +148,24 @@ def as_list(text: str) -> tuple[str, ...]:
     return tuple(item.strip() for item in text.split(",") if item.strip())
 
 
+def as_target_policy(text: str) -> str:
+    """lan, all or none."""
+    if text not in ("lan", "all", "none"):
+        raise ValueError(f"{text!r} is not lan, all or none")
+    return text
+
+
+def as_commands(text: str) -> dict[str, list[str]]:
+    """name -> program and arguments, of name=/program argument; …"""
+    commands = {}
+    for item in filter(None, map(str.strip, text.split(";"))):
+        name, _, command = item.partition("=")
+        if not re.fullmatch("[a-z0-9_-]+", name) or not command.startswith("/"):
+            raise ValueError(f"{item!r} is not name=/path/to/program")
+        commands[name] = shlex.split(command)
+    return commands
+
+
 class Setting(NamedTuple):
     name: str
     default: str
@@ -176,6 +201,17 @@ SETTINGS = (
     Setting("ping_log_limit", "100", as_positive, "pings that are kept of a check"),
     Setting("ping_body_limit", "10000", as_whole_number, "bytes that are kept of what a ping sends"),
     Setting("badge_label", "alertlite", str, "what the badge about all checks is called"),
+    Setting("event_types", "", str, "JSON file of event types beyond the built-in ones"),
+    Setting("default_receiver", "off", as_flag, "on: a customer that has no receivers yet gets a browser one"),
+    Setting("smtp_url", "", str, "smtp://user:password@host:587 or smtps://…; STARTTLS is used unless ?starttls=off", True),
+    Setting("mail_from", "", str, "sender of mails (default: alertlite@<host name>)"),
+    Setting("private_targets", "lan", as_target_policy, "where messages may be sent: lan = anywhere but to this machine and"
+            " link-local addresses; all; none = only to public addresses"),
+    Setting("shell_commands", "", as_commands, "commands that receivers may name, as name=/path/to/program with arguments; several with ;"),
+    Setting("file_folder", "", str, "folder in which receivers of kind file may append to files"),
+    Setting("delivery_timeout", "10", as_positive, "seconds that sending one message may take"),
+    Setting("give_up_after", "259200", as_positive, "seconds for which a message is tried"),
+    Setting("fallback_after", "900", as_positive, "seconds of failing after which the fallback receiver is told as well"),
     Setting("event_retention", "2592000", as_whole_number, "seconds that the log of events is kept"),
     Setting("api_key_expire_days", "365", as_days, "days a new key lasts unless it says otherwise"),
     Setting("cors_origins", "", as_list, "web origins whose pages may call this server; * = any"),
@@ -255,14 +291,34 @@ def parse_action_table(table: str) -> dict[tuple[str, str], str]:
 ACTION_OUTCOMES = parse_action_table(ACTION_TABLE)
 OPERATOR_ACTIONS = tuple(dict.fromkeys(action for _, action in ACTION_OUTCOMES))
 
-# The scopes that exist (spec/alerta.md 5.2, and those of checks), and those of the built-in roles (5.4).
+# The scopes that exist (spec/alerta.md 5.2, and those of the other APIs), and those of the built-in roles (5.4).
 SCOPES = tuple(
     ["read", "write", "admin"]
-    + [f"{verb}:{noun}" for noun in ("alerts", "blackouts", "heartbeats", "keys", "checks") for verb in ("read", "write", "admin")]
+    + [f"{verb}:{noun}" for noun in ("alerts", "blackouts", "heartbeats", "keys", "checks", "receivers", "events")
+       for verb in ("read", "write", "admin")]
     + ["delete:alerts", "write:users", "admin:users"]
     + [f"{verb}:{noun}" for noun in ("groups", "perms", "customers") for verb in ("read", "admin")]
     + ["write:webhooks", "read:oembed", "read:management", "admin:management", "read:userinfo"])
 ROLE_SCOPES = {"admin": ("admin", "read", "write"), "user": ("read", "write"), "guest": ("read:alerts",)}
+# What there is to hear of: name, what it is called, what it is about. Whoever is told of alerts is told of all of these by
+# default, except of checks: a check tells the receivers that are assigned to it, and those that subscribe.
+EVENT_TYPES = {
+    "alert_opened": ("Alert opened", "A problem was reported for the first time, or again after it was over."),
+    "alert_severity": ("Severity changed", "An open problem became better or worse."),
+    "alert_closed": ("Alert closed", "A problem is over, or somebody closed it."),
+    "alert_expired": ("Alert expired", "A problem was not reported again for so long that it is taken for over."),
+    "heartbeat_expired": ("Heartbeat missing", "A host or program that promised to be heard from is silent."),
+    "heartbeat_ok": ("Heartbeat is back", "A silent host or program was heard from again."),
+    "check_down": ("Check down", "A job did not report in time, reported a failure, or hangs."),
+    "check_up": ("Check up", "A job that was down reported success."),
+    "user_test": ("Test", "Somebody wanted to see a message arrive."),
+    "config_changed": ("Receiver changed", "The address of a receiver or what it hears of was changed."),
+    "monitor": ("Monitor", "Alertmanager posted alerts."),
+    "reminder": ("Reminder", "Something that was told before is still open and nobody has acknowledged it."),
+}
+NOT_BY_DEFAULT = ("check_down", "check_up", "reminder")
+ENDINGS = {"alert_closed", "alert_expired", "heartbeat_ok", "check_up"}        # events that end what another began
+
 KEY_TYPE_SCOPES = {"read-write": ("read", "write"), "read-only": ("read",)}
 
 
@@ -317,7 +373,8 @@ def new_secret_id() -> str:
 
 
 # ============================================================================================================ PROBLEMS
-# The few ways in which a request can fail. Raised anywhere below HTTP, turned into an answer there and nowhere else.
+# The few ways in which a request can fail. Raised anywhere below HTTP, turned into an answer there and nowhere else. And
+# the log, for what has nobody to be answered to.
 
 class Problem(Exception):
     """A request that cannot be served: an HTTP status, a message for the person who sent it, and details."""
@@ -377,6 +434,23 @@ class Unavailable(Problem):
 
 class StorageFull(Problem):
     status = 507
+
+
+LOGGED_TEXT = re.compile(r"[^\x20-\x7e]")
+
+
+def log(priority: int, text: str) -> None:
+    """One line on standard error. Text from outside cannot forge a second one."""
+    prefix = f"<{priority}>" if under_journal() else ""
+    sys.stderr.write(prefix + LOGGED_TEXT.sub(lambda match: ascii(match[0])[1:-1], text)[:1000] + "\n")
+    sys.stderr.flush()
+
+
+@lru_cache(maxsize=1)
+def under_journal() -> bool:
+    """Whether standard error goes to the journal, which reads priorities."""
+    status = os.fstat(2)
+    return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
 
 
 # ============================================================================================================== DOMAIN
@@ -716,6 +790,9 @@ def decide_operator_status(alert: Alert, status: str, timeout: int | None, now: 
     return Decision(alert_in_status(alert, status, now, **changes), "status", "set by an operator")
 
 
+SCOPED_TYPE = "scopedAlert"                          # raised by the Waldur API: it stays until somebody closes it
+
+
 def retention_ends(alert: Alert, settings: SimpleNamespace) -> int | None:
     """When an alert is old enough to be deleted; None = never (spec/alerta.md 3.7).
 
@@ -725,7 +802,7 @@ def retention_ends(alert: Alert, settings: SimpleNamespace) -> int | None:
     ends = []
     if alert.status in FINISHED_STATUSES and settings.delete_expired_after:
         ends.append(max(alert.last_received_at, alert.updated_at) + settings.delete_expired_after * 1000)
-    if alert.severity == "informational" and settings.delete_info_after:
+    if alert.severity == "informational" and settings.delete_info_after and alert.type != SCOPED_TYPE:
         ends.append(alert.last_received_at + settings.delete_info_after * 1000)
     return min(ends, default=None)
 
@@ -1183,6 +1260,9 @@ class Receiver(NamedTuple):
     name: str
     address_data: str
     created_at: int
+    fallback: str
+    remind_every: int
+    due_at: int | None
 
 
 DEFAULT_TIMEOUT, DEFAULT_GRACE = 86_400, 3600        # seconds
@@ -1413,6 +1493,194 @@ def check_report(check: Check, title: str, event: str, severity: str, text: str,
         correlate=CHECK_EVENTS, service=["Checks"], group="Checks", value="up" if event == "CheckUp" else "down", text=text,
         tags=check_tags(check)[:ITEM_LIMIT], attributes={"check": check.unique_key}, origin=program_origin(), type="checkAlert",
         created_at=None, timeout=0, raw_data=None, customer=check.customer)
+
+
+class Event(NamedTuple):
+    """A row of events: same fields, same order."""
+    seq: int
+    id: str
+    type: str
+    customer: str
+    happened_at: int
+    alert: str | None
+    messages: str
+    suppressed: str | None
+
+
+class EventType(NamedTuple):
+    """A row of event_types without its seq: same fields, same order."""
+    name: str
+    display_name: str
+    description: str
+    default_receiver_types: str
+    hidden_receiver_types: str
+    hide_ui_config: int
+    feature_flag: str
+
+
+class Notice(NamedTuple):
+    """One event that is owed to a receiver, or was: a row of outbox with its event."""
+    seq: int
+    receiver: int
+    state: str
+    attempts: int
+    waited: int
+    last_error: str | None
+    marked_at: int | None
+    event: Event
+
+
+class Message(NamedTuple):
+    """What a receiver is told: about one event, about several of one thing, or a list of things."""
+    key: str                       # the same whenever the same is sent again
+    state: str                     # down, up or info
+    subject: str
+    text: str
+    severity: str
+    happened_at: int               # of the last event in it
+    link: str
+    notices: tuple[Notice, ...]
+
+
+MOST_SINGLE = 10                                     # messages that may wait for one receiver; more become one list
+MOST_LISTED = 100                                    # events in one message
+
+
+def suppression(old_status: str | None, new_status: str, event_type: str, opening_was_told: bool) -> str | None:
+    """Why nobody is to be told of a change of an alert; None = tell. The place for every planned silence.
+
+    What is shelved or blacked out makes no noise; its end is told where its beginning was.
+    """
+    if event_type in ENDINGS:
+        return None if opening_was_told else "its beginning was not told"
+    return {"shelved": "shelved", "blackout": "blackout"}.get(new_status)
+
+
+def event_subject(event: Event) -> tuple[str, str]:
+    """What an event is about, so that a beginning finds its end; an event of its own where there is no such thing."""
+    details = unpack(event.messages)
+    if "check" in details:
+        return "check", details["check"]
+    if event.alert:
+        return "alert", event.alert
+    if event.type.startswith("heartbeat_"):
+        return "heartbeat", f"{event.customer}/{details.get('resource')}"
+    return "event", event.id
+
+
+def event_state(event: Event) -> str:
+    """down, up or info."""
+    return "up" if event.type in ENDINGS else "info" if event.type not in EVENT_TYPES or event.type in (
+        "user_test", "config_changed") else "down"
+
+
+def event_title(event: Event) -> str:
+    """What happened, in a few words: the subject of a mail."""
+    details = unpack(event.messages)
+    what = " ".join(str(details[name]) for name in ("resource", "event") if details.get(name) and event.type != "check_down")
+    severity = details.get("severity") or ""
+    was = (details.get("was") or {}).get("severity")
+    return {
+        "alert_opened": f"{severity.upper()}: {what}", "alert_severity": f"{severity.upper()} (was {was}): {what}",
+        "alert_closed": f"CLOSED: {what}", "alert_expired": f"EXPIRED: {what}",
+        "heartbeat_expired": f"SILENT: {details.get('resource')}", "heartbeat_ok": f"HEARD AGAIN: {details.get('resource')}",
+        "check_down": f"DOWN: {details.get('resource')}", "check_up": f"UP: {details.get('resource')}",
+        "user_test": "TEST: a message from alertlite", "reminder": details.get("title") or "REMINDER",
+    }.get(event.type) or str(details.get("title") or event.type)
+
+
+def event_text(event: Event, link: str) -> str:
+    """What somebody who is woken by it needs to know: what, where, since when, how long, what it was before, and a link."""
+    details = unpack(event.messages)
+    was = details.get("was") or {}
+    since = details.get("since")
+    ended = event.type in ENDINGS and isinstance(since, int)
+    lines = [
+        details.get("text"), f"Value: {details['value']}" if details.get("value") else None,
+        f"Where: {details['environment']}" + (f", {', '.join(details['service'])}" if details.get("service") else "")
+        if details.get("environment") else None,
+        f"It was {was['severity']} and {was['status']} before." if was.get("severity") and event.type in ("alert_severity", *ENDINGS) else None,
+        f"It lasted {span_text(max(0, event.happened_at - since) // 1000)}, since {utc_text(since)}." if ended and event.type != "check_up" else None,
+        f"Tags: {', '.join(details['tags'])}" if details.get("tags") else None,
+        f"Time: {utc_text(event.happened_at)}", link or None,
+    ]
+    return "\n".join(str(line) for line in lines if line)
+
+
+def message_of(notices: tuple[Notice, ...], base: str) -> Message:
+    """The message about one thing. Where several of its events still wait, it tells the last one, and what went before."""
+    event = notices[-1].event
+    details = unpack(event.messages)
+    link = f"{base}/alert/{event.alert}" if event.alert else ""
+    title, text = event_title(event), event_text(event, link)
+    if len(notices) > 1:
+        first = notices[0].event
+        text += "\nBefore that, not told until now:\n" + "\n".join(
+            f"  {utc_text(notice.event.happened_at)} {event_title(notice.event)}" for notice in notices[:-1][-20:])
+        if event.type in ENDINGS and first.type not in ENDINGS:
+            title += f" (lasted {span_text(max(0, event.happened_at - first.happened_at) // 1000)})"
+    return Message(event.id if len(notices) == 1 else f"{notices[0].event.id}+{event.id}", event_state(event), title, text,
+                   details.get("severity") or "", event.happened_at, link, notices)
+
+
+def list_message(messages: list[Message]) -> Message:
+    """One message in place of many, that names them all."""
+    notices = tuple(notice for message in messages for notice in message.notices)
+    worst = "down" if any(message.state == "down" for message in messages) else messages[-1].state
+    lines = [f"{utc_text(message.happened_at)} {message.subject}" for message in messages]
+    return Message(f"{messages[0].key}-{messages[-1].key}", worst, f"{len(messages)} messages, the first: {messages[0].subject}",
+                   "\n".join(lines), "", messages[-1].happened_at, "", notices)
+
+
+def plan_messages(notices: list[Notice], base: str) -> list[Message]:
+    """How what waits for one receiver is told, in order: events of one thing together, and too many as one list."""
+    groups: dict[tuple[str, str], list[Notice]] = {}
+    for notice in notices[:MOST_LISTED]:
+        groups.setdefault(event_subject(notice.event), []).append(notice)
+    messages = [message_of(tuple(group), base) for group in groups.values()]
+    return [list_message(messages)] if len(messages) > MOST_SINGLE else messages
+
+
+def retry_delay(failures: int, chance: float) -> float:
+    """Seconds to wait after so many failures in a row: from seconds to five minutes. chance: 0 to 1, so that many that
+    failed together do not come back together."""
+    return min(300.0, 2.0 ** min(failures, 9)) * (0.5 + chance / 2)
+
+
+def show_notice_event(notice: Notice) -> dict[str, Any]:
+    """An event as web hooks and the list of deliveries show it."""
+    event, details = notice.event, unpack(notice.event.messages)
+    return {"id": event.id, "type": event.type, "instance_id": event.customer or "default", "timestamp": text_from_ms(event.happened_at),
+            "alert": event.alert, "title": event_title(event), "state": event_state(event),
+            **{name: value for name, value in details.items() if name not in ("title", "messages")}}
+
+
+def web_hook_body(message: Message) -> dict[str, Any]:
+    """The one JSON shape that web hooks get."""
+    return {"key": message.key, "state": message.state, "subject": message.subject, "text": message.text, "severity": message.severity,
+            "timestamp": text_from_ms(message.happened_at), "link": message.link,
+            "events": [show_notice_event(notice) for notice in message.notices]}
+
+
+PLACEHOLDER = re.compile(r"\$(CODE|STATUS|NOW|NAME_JSON|NAME|SLUG|TAGS|JSON|BODY_JSON|BODY|EXITSTATUS|TAG[1-9])")
+
+
+def fill_placeholders(template: str, values: dict[str, str], quote: Callable[[str], str] = str) -> str:
+    """The template with $NAME and its like replaced, in one pass; unknown ones stay (spec/healthchecks.md 6.3)."""
+    return PLACEHOLDER.sub(lambda match: quote(values[match[1]]) if match[1] in values else match[0], template)
+
+
+def placeholder_values(message: Message, check: Check | None, shown: dict[str, Any] | None, ping: Ping | None) -> dict[str, str]:
+    """What the placeholders of a web hook stand for; without a check, what comes nearest."""
+    details = unpack(message.notices[-1].event.messages)
+    name = check.name if check else str(details.get("resource") or message.subject)
+    tags = check_tags(check) if check else [str(tag) for tag in details.get("tags") or ()]
+    body = (ping.body or b"").decode("utf-8", "replace") if ping else ""
+    return {"CODE": check.code if check else message.key, "STATUS": message.state, "NOW": text_from_ms(message.happened_at)[:19] + "+00:00",
+            "NAME": name, "NAME_JSON": json.dumps(name), "SLUG": check.slug if check else "", "TAGS": " ".join(tags),
+            "JSON": json.dumps(shown if shown is not None else web_hook_body(message)), "BODY": body, "BODY_JSON": json.dumps(body),
+            "EXITSTATUS": str(ping.exit_status) if ping and ping.exit_status is not None else "-1",
+            **{f"TAG{number}": tag for number, tag in enumerate(tags[:9], 1)}}
 
 
 class User(NamedTuple):
@@ -1812,6 +2080,8 @@ HISTORY_COLUMNS = ", ".join(HistoryEntry._fields)
 NOTE_COLUMNS = ", ".join(Note._fields)
 HEARTBEAT_COLUMNS = "seq, id, origin, customer, tags, attributes, timeout, silent, due_at, created_at, received_at"
 CHECK_COLUMNS = ", ".join(Check._fields)
+EVENT_COLUMNS = ", ".join(Event._fields)
+NOTICE_COLUMNS = "o.seq, receiver, state, attempts, waited, last_error, marked_at, " + ", ".join("e." + name for name in Event._fields)
 RECEIVER_COLUMNS = ", ".join(Receiver._fields)
 PING_COLUMNS = ", ".join(Ping._fields)
 FLIP_COLUMNS = ", ".join(Flip._fields)
@@ -2037,6 +2307,7 @@ class RecentRows:
         self.alerts: dict[tuple[str, str, str, str], Alert] = {}
         self.histories: dict[int, list[HistoryEntry]] = {}
         self.checks: dict[str, Check] = {}           # by code
+        self.hearers: dict[tuple[str, str], list[int]] = {}          # (customer, event type) -> receivers that subscribed
 
     @staticmethod
     def key(alert: Alert) -> tuple[str, str, str, str]:
@@ -2058,6 +2329,7 @@ class RecentRows:
         self.alerts.clear()
         self.histories.clear()
         self.checks.clear()
+        self.hearers.clear()
 
     def remember_check(self, check: Check) -> None:
         if len(self.checks) >= self.MOST_CHECKS:
@@ -2077,6 +2349,7 @@ class Tables:
         self.db, self.recent = db, recent
         self.earliest_due: int | None = None        # the earliest due_at written in this transaction
         self.pending: dict[str, list[tuple]] = {}   # rows to insert, by table and columns; see add_row
+        self.owed: set[int] = set()                 # receivers that something is owed to since this transaction
         self.count_changes: dict[tuple[str, ...], int] = {}      # by kind of alert; see count_alert
         self.changed_checks: dict[int, tuple[Check, Check]] = {}     # seq -> as it is stored, as it is to be; see update_check
 
@@ -2248,7 +2521,7 @@ class Tables:
 
     def next_due(self) -> int | None:
         """When the timer must look next; None = no row waits."""
-        rows = [self.row(f"SELECT min(due_at) FROM {table} WHERE due_at IS NOT NULL")[0] for table in ("alerts", "heartbeats", "checks")]
+        rows = [self.row(f"SELECT min(due_at) FROM {table} WHERE due_at IS NOT NULL")[0] for table in ("alerts", "heartbeats", "checks", "receivers")]
         return min((due for due in rows if due is not None), default=None)
 
     def find_retired_alerts(self, statuses: Iterable[str], before: int, limit: int) -> list[Alert]:
@@ -2401,12 +2674,78 @@ class Tables:
 
     # --- events
 
-    def insert_event(self, type_: str, customer: str, now: int, alert: str, messages: dict, retention: int) -> None:
-        """Stores an event; now and then, the oldest that are older than the retention (seconds) go."""
-        self.add_row("events (id, type, customer, happened_at, alert, messages)",
-                     (new_id(), type_, customer, now, alert, pack_object(messages)))
+    def insert_event(self, type_: str, customer: str, now: int, alert: str | None, messages: dict, retention: int, *,
+                     suppressed: str | None = None, check_seq: int | None = None, only: int | None = None) -> str:
+        """Stores an event and what is owed because of it: to who subscribed to its type, and to the receivers of its check;
+        to `only` one receiver where that is given. Now and then, events older than the retention (seconds) go.
+        Returns its id."""
+        ident = new_id()
+        row = (ident, type_, customer, now, alert, pack_object(messages), suppressed)
+        receivers = [] if suppressed else [only] if only is not None else self.find_hearers(customer, type_, check_seq)
+        if receivers:
+            self.flush()
+            event = self.db.execute("INSERT INTO events (id, type, customer, happened_at, alert, messages, suppressed)"
+                                    " VALUES (?, ?, ?, ?, ?, ?, ?)", row).lastrowid
+            self.owe(event, receivers)
+        else:
+            self.add_row("events (id, type, customer, happened_at, alert, messages, suppressed)", row)
         if random.random() < 0.01:
             self.delete_old_events(now - retention * 1000)
+        return ident
+
+    def owe(self, event: int, receivers: Iterable[int]) -> None:
+        """Notes that receivers are to be told of an event; each is told once."""
+        for receiver in receivers:
+            self.db.execute("INSERT INTO outbox (event, receiver, state, attempts, waited) VALUES (?, ?, 'waiting', 0, 0)"
+                            " ON CONFLICT DO NOTHING", (event, receiver))
+            self.owed.add(receiver)
+
+    def find_hearers(self, customer: str, event_type: str, check_seq: int | None) -> list[int]:
+        """Who hears of an event, each once: who subscribed to its type, and who its check is to tell."""
+        kind = (customer, event_type)
+        known = self.recent.hearers.get(kind)
+        if known is None:
+            known = self.recent.hearers[kind] = [seq for seq, in self.rows(
+                "SELECT receivers.seq FROM event_types JOIN receiver_event_types ON event_type = event_types.seq"
+                " JOIN receivers ON receivers.seq = receiver WHERE event_types.name = ? AND customer = ? ORDER BY 1", (event_type, customer))]
+        assigned = self.rows("SELECT receiver FROM check_receivers WHERE check_seq = ? ORDER BY 1", (check_seq,)) if check_seq else []
+        return union(known, [seq for seq, in assigned])
+
+    def opening_was_told(self, alert: str) -> bool:
+        """Whether nothing kept the last beginning of an alert from being told, or it was told something since."""
+        self.flush()
+        row = self.row("SELECT max(seq) FROM events WHERE alert = ? AND suppressed IS NOT NULL"
+                       " AND type IN ('alert_opened', 'heartbeat_expired')", (alert,))
+        return row[0] is None or self.row("SELECT 1 FROM events WHERE seq > ? AND alert = ? AND suppressed IS NULL LIMIT 1",
+                                          (row[0], alert)) is not None
+
+    def list_events(self, customer: str, limit: int, offset: int, types: list[str] | None = None,
+                    after: int | None = None, before: int | None = None) -> list[Event]:
+        """The newest events of a customer, in the order in which they were stored; after and before exclude their ends."""
+        where, args = sql_among("type", types)
+        if after is not None:
+            where, args = where + " AND happened_at > ?", [*args, after]
+        if before is not None:
+            where, args = where + " AND happened_at < ?", [*args, before]
+        return [Event(*row) for row in self.rows(f"SELECT {EVENT_COLUMNS} FROM events WHERE customer = ? AND {where}"
+                                                 " ORDER BY seq DESC LIMIT ? OFFSET ?", (customer, *args, limit, offset))]
+
+    # --- event types
+
+    def list_event_types(self) -> list[EventType]:
+        return [EventType(*row) for row in self.rows(f"SELECT {', '.join(EventType._fields)} FROM event_types ORDER BY seq LIMIT 10000")]
+
+    def save_event_type(self, wanted: EventType) -> None:
+        """Inserts an event type, and subscribes to it the receivers of the kinds that hear of it by default; or changes it."""
+        known = self.row("SELECT seq FROM event_types WHERE name = ?", (wanted.name,))
+        if known:
+            self.db.execute(update_sql("event_types", EventType._fields), (*wanted, known[0]))
+            return
+        seq = self.db.execute(f"INSERT INTO event_types ({', '.join(EventType._fields)}) VALUES (?, ?, ?, ?, ?, ?, ?)", wanted).lastrowid
+        kinds = unpack(wanted.default_receiver_types)
+        where, args = sql_among("type", kinds)
+        self.db.execute(f"INSERT INTO receiver_event_types (receiver, event_type) SELECT seq, ? FROM receivers WHERE {where}", (seq, *args))
+        self.recent.hearers.clear()
 
     def delete_old_events(self, before: int) -> None:
         """Of the oldest two hundred events, those from before a moment go, if the first is that old."""
@@ -2588,6 +2927,80 @@ class Tables:
     def list_receivers(self, customer: str) -> list[Receiver]:
         return [Receiver(*row) for row in self.rows(
             f"SELECT {RECEIVER_COLUMNS} FROM receivers WHERE customer = ? ORDER BY seq LIMIT 10000", (customer,))]
+
+    def find_receiver(self, ident: str | int, customer: str | None = None) -> Receiver | None:
+        """The receiver with this id or seq; with a customer only where it is that one's."""
+        column = "seq" if isinstance(ident, int) else "id"
+        row = self.row(f"SELECT {RECEIVER_COLUMNS} FROM receivers WHERE {column} = ?", (ident,))
+        return Receiver(*row) if row and customer in (None, row[2]) else None
+
+    def insert_receiver(self, receiver: Receiver) -> Receiver:
+        """Stores a receiver, subscribed to what its kind hears of by default."""
+        seq = self.db.execute(insert_rows_sql("receivers", len(receiver), 1), (None, *receiver[1:])).lastrowid
+        chosen = [kind.name for kind in self.list_event_types() if receiver.type in unpack(kind.default_receiver_types)]
+        self.set_subscriptions(seq, chosen)
+        self.note_due(receiver.due_at)
+        return receiver._replace(seq=seq)
+
+    def update_receiver(self, receiver: Receiver) -> None:
+        self.db.execute(update_sql("receivers", Receiver._fields[1:]), (*receiver[1:], receiver.seq))
+        self.note_due(receiver.due_at)
+
+    def delete_receiver(self, seq: int) -> None:
+        self.flush()
+        self.db.execute("DELETE FROM receivers WHERE seq = ?", (seq,))
+        self.recent.hearers.clear()
+
+    def subscriptions(self, customer: str) -> dict[int, list[str]]:
+        """receivers.seq -> names of the event types that it hears of."""
+        found: dict[int, list[str]] = {}
+        for seq, name in self.rows(
+                "SELECT receiver, event_types.name FROM receiver_event_types JOIN event_types ON event_types.seq = event_type"
+                " JOIN receivers ON receivers.seq = receiver WHERE customer = ? ORDER BY event_types.seq", (customer,)):
+            found.setdefault(seq, []).append(name)
+        return found
+
+    def set_subscriptions(self, receiver: int, names: Iterable[str]) -> None:
+        self.db.execute("DELETE FROM receiver_event_types WHERE receiver = ?", (receiver,))
+        self.db.executemany("INSERT INTO receiver_event_types (receiver, event_type) SELECT ?, seq FROM event_types WHERE name = ?",
+                            [(receiver, name) for name in names])
+        self.recent.hearers.clear()
+
+    def due_receivers(self, now: int, limit: int) -> list[Receiver]:
+        return [Receiver(*row) for row in self.rows(
+            f"SELECT {RECEIVER_COLUMNS} FROM receivers WHERE due_at <= ? ORDER BY due_at LIMIT ?", (now, limit))]
+
+    def told_and_open(self, receiver: int, limit: int) -> list[Alert]:
+        """The alerts that are open and that this receiver was told of, the newest first."""
+        return [Alert(*row) for row in self.rows(
+            f"SELECT {', '.join('a.' + name for name in Alert._fields)} FROM alerts a WHERE a.id IN (SELECT e.alert FROM outbox o"
+            " JOIN events e ON e.seq = o.event WHERE o.receiver = ? AND o.state <> 'dead') AND a.status = 'open' AND a.superseded = 0"
+            " ORDER BY a.last_received_at DESC LIMIT ?", (receiver, limit))]
+
+    # --- outbox
+
+    def waiting_receivers(self) -> list[int]:
+        return [seq for seq, in self.rows("SELECT DISTINCT receiver FROM outbox WHERE state = 'waiting'")]
+
+    def notices(self, receiver: int, state: str, limit: int) -> list[Notice]:
+        """What is owed to a receiver, in order; or what was sent or given up, the newest first."""
+        order = "o.seq" if state == "waiting" else "o.seq DESC"
+        where = "state = 'waiting'" if state == "waiting" else "state <> 'waiting' AND ? IN ('', state)"
+        args = [receiver] if state == "waiting" else [receiver, state]
+        rows = self.rows(f"SELECT {NOTICE_COLUMNS} FROM outbox o JOIN events e ON e.seq = o.event WHERE receiver = ? AND {where}"
+                         f" ORDER BY {order} LIMIT ?", (*args, limit))
+        return [Notice(*row[:7], Event(*row[7:])) for row in rows]
+
+    def mark_notices(self, notices: Iterable[Notice], state: str, now: int, waited: int, error: str | None) -> None:
+        """What became of an attempt; waited: seconds of trying since the last one."""
+        self.db.executemany("UPDATE outbox SET state = ?, attempts = attempts + 1, waited = waited + ?, last_error = ?, marked_at = ?"
+                            " WHERE seq = ? AND state = 'waiting'", [(state, waited, error, now, notice.seq) for notice in notices])
+
+    def replay_dead(self, receiver: int) -> int:
+        """What was given up is owed again; how many."""
+        count = self.db.execute("UPDATE outbox SET state = 'waiting', waited = 0 WHERE receiver = ? AND state = 'dead'", (receiver,)).rowcount
+        self.owed.add(receiver)
+        return count
 
     def receivers_of_checks(self, customer: str, check_seq: int | None = None) -> dict[int, list[str]]:
         """checks.seq -> sorted ids of the receivers assigned to it, for one check or all of a customer."""
@@ -2773,6 +3186,7 @@ class Store:
         self.path = path
         self.read_deadline = read_deadline / 1000
         self.on_due: Callable[[int], None] = lambda due_at: None
+        self.on_owed: Callable[[set[int]], None] = lambda receivers: None
         self.serve_waiting: Callable[[Job], None] = lambda job: None
         self.last_error: str | None = None
         self.lock_file = lock_database(path)
@@ -2869,9 +3283,11 @@ class Store:
             return
         if self.tables.earliest_due is not None:
             self.on_due(self.tables.earliest_due)
+        if self.tables.owed:
+            self.on_owed(self.tables.owed)
 
     def run(self, batch: list[Job], run_job: Callable[[Job], Any]) -> None:
-        self.tables.earliest_due = None
+        self.tables.earliest_due, self.tables.owed = None, set()
         self.db.execute("BEGIN IMMEDIATE")
         for job in batch:
             job.result = run_job(job)
@@ -3072,6 +3488,450 @@ def migrate(db: sqlite3.Connection, path: str, migrations: tuple[tuple[str, ...]
             raise
 
 
+# ============================================================================================================= SENDERS
+# One function for each kind of receiver, in a table: what its address must be, and how to send to it. Sending raises
+# Refused (for good) or Failed (try again), with the target's own words; whoever calls it is outside any transaction.
+
+class Failed(Exception):
+    """The message did not arrive; trying again may help. retry_after: seconds that the target asks for."""
+
+    def __init__(self, text: str, retry_after: float = 0):
+        super().__init__(text[:500])
+        self.retry_after = retry_after
+
+
+class Refused(Exception):
+    """The message will never arrive this way."""
+
+
+class Sending(NamedTuple):
+    """What a sender needs beside the message: the address of its receiver, the settings, how to replace placeholders."""
+    address: Any
+    settings: SimpleNamespace
+    values: Callable[[], dict[str, str]]
+
+
+LONGEST_ANSWER = 65_536                              # bytes that are read of what a target answers
+LONGEST_RETRY = 3600.0                               # seconds that a target may ask to wait
+RETRIED_STATUSES = frozenset({408, 425, 429})        # beside 5xx
+FORBIDDEN_NETWORKS = tuple(map(ipaddress.ip_network, (
+    "0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4", "::/128", "::1/128", "fe80::/10", "ff00::/8")))
+EMBEDDING_NETWORKS = tuple(map(ipaddress.ip_network, ("64:ff9b::/96", "2002::/16")))     # IPv4 within IPv6: judged by what is within
+LAN_NETWORKS = tuple(map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")))
+
+
+def embedded_address(address: Any) -> Any:
+    """The IPv4 address within an IPv6 one, where there is one."""
+    if address.version == 6 and address.ipv4_mapped:
+        return address.ipv4_mapped
+    if address.version == 6 and address in EMBEDDING_NETWORKS[0]:
+        return ipaddress.IPv4Address(address.packed[12:])
+    return ipaddress.IPv4Address(address.packed[2:6]) if address.version == 6 and address in EMBEDDING_NETWORKS[1] else address
+
+
+def address_is_allowed(text: str, policy: str) -> bool:
+    """Whether a message may be sent to an IP address. policy: lan, all or none (see the setting private_targets)."""
+    if policy == "all":
+        return True
+    address = embedded_address(ipaddress.ip_address(text.partition("%")[0]))
+
+    def within(networks: tuple) -> bool:
+        return any(address in network for network in networks if network.version == address.version)
+
+    return not within(FORBIDDEN_NETWORKS) and (policy == "lan" or not within(LAN_NETWORKS))
+
+
+def connect_to(host: str, port: int, policy: str, timeout: float) -> socket.socket:
+    """A connection to the first allowed address of a host; the address that was judged is the one that is used."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise Failed(f"{host} could not be resolved") from None
+    allowed = [entry for entry in found if address_is_allowed(entry[4][0], policy)]
+    if not allowed:
+        raise Refused(f"{host} is an address that private_targets={policy} does not allow")
+    error = ""
+    for family, kind, protocol, _, address in allowed[:3]:
+        connection = socket.socket(family, kind, protocol)
+        connection.settimeout(timeout)
+        try:
+            connection.connect(address)
+            return connection
+        except OSError as problem:
+            connection.close()
+            error = str(problem)
+    raise Failed(f"no connection to {host}: {error}")
+
+
+@contextlib.contextmanager
+def cut_off_after(connection: socket.socket, seconds: float) -> Iterable[None]:
+    """Ends a connection when the time is over, however slowly the other side keeps it alive."""
+    def cut() -> None:
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        connection.close()
+
+
+def request_url(sending: Sending, url: str, body: bytes, headers: dict[str, str], method: str = "POST") -> tuple[bytes, Any]:
+    """Sends a request; (body, headers) of a 2xx answer. Failed and Refused for everything else; follows no redirect."""
+    parts = urllib.parse.urlsplit(url)
+    settings, secure = sending.settings, parts.scheme == "https"
+    port = parts.port or (443 if secure else 80)
+    connection = connect_to(parts.hostname, port, settings.private_targets, settings.delivery_timeout)
+    with cut_off_after(connection, settings.delivery_timeout):
+        try:
+            client = http.client.HTTPConnection(parts.hostname, port)
+            client.sock = ssl.create_default_context().wrap_socket(connection, server_hostname=parts.hostname) if secure else connection
+            target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+            client.request(method, target, body or None, {"User-Agent": f"alertlite/{__version__}", **headers})
+            answer = client.getresponse()
+            content = answer.read(LONGEST_ANSWER)
+        except ssl.SSLCertVerificationError as error:
+            raise Failed(f"TLS: {error.verify_message}") from None
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise Failed(f"{parts.hostname}: {error or type(error).__name__}") from None
+    judge_status(answer.status, answer.getheader("Retry-After"), content)
+    return content, answer.headers
+
+
+def judge_status(status: int, retry_after: str | None, content: bytes) -> None:
+    """Nothing for 2xx; Failed where trying again may help, else Refused, with what the target said."""
+    if 200 <= status < 300:
+        return
+    said = f"status {status}: {content[:300].decode('utf-8', 'replace').strip()}"
+    if status >= 500 or status in RETRIED_STATUSES:
+        asked = float(retry_after) if retry_after and re.fullmatch("[0-9]{1,6}", retry_after) else 0.0
+        raise Failed(said, min(asked or telegram_wait(content), LONGEST_RETRY))
+    raise Refused(said if status >= 400 else f"{said} (redirects are not followed)")
+
+
+def telegram_wait(content: bytes) -> float:
+    """The seconds that a bot API asks to wait; 0 = it asks nothing."""
+    match = re.search(rb'"retry_after"\s*:\s*([0-9]{1,6})', content)
+    return float(match[1]) if match else 0.0
+
+
+def post_json(sending: Sending, message: Message, url: str, value: Any, headers: dict[str, str] | None = None, method: str = "POST") -> None:
+    request_url(sending, url, json.dumps(value).encode(), {
+        "Content-Type": "application/json", "Idempotency-Key": message.key, **(headers or {})}, method)
+
+
+def posted_form(message: Message, kind: str) -> Any:
+    """What the poster of an event wants a kind of receiver to get, word for word; None = nothing special."""
+    posted = unpack(message.notices[-1].event.messages).get("messages") if len(message.notices) == 1 else None
+    return posted.get(kind) if isinstance(posted, dict) else None
+
+
+def mail_of(message: Message, sender: str, receivers: list[str]) -> email.message.EmailMessage:
+    """The mail for a message. Its Message-ID is the key, so that a mail sent twice can be told."""
+    mail = email.message.EmailMessage()
+    posted = posted_form(message, "email")
+    posted = posted if isinstance(posted, dict) else {}
+    subject = str(posted.get("subject") or message.subject)
+    mail["Subject"] = " ".join(subject.split())[:200]
+    mail["From"], mail["To"] = sender, ", ".join(receivers)
+    mail["Message-ID"] = f"<{re.sub('[^A-Za-z0-9+-]', '', message.key)}@alertlite>"
+    mail["X-Entity-Ref-ID"] = message.key
+    mail["Auto-Submitted"] = "auto-generated"
+    if isinstance(posted.get("body"), str):
+        mail.set_content(posted["body"], subtype="html")
+    else:
+        mail.set_content(message.text)
+    return mail
+
+
+def send_email(sending: Sending, message: Message) -> None:
+    settings = sending.settings
+    if not settings.smtp_url:
+        raise Failed("no mail server is set (ALERTLITE_SMTP_URL)")
+    parts = urllib.parse.urlsplit(settings.smtp_url)
+    secure = parts.scheme == "smtps"
+    sender = settings.mail_from or f"alertlite@{socket.gethostname()}"
+    receivers = sending.address.split(",")
+    try:
+        make = smtplib.SMTP_SSL if secure else smtplib.SMTP
+        with make(parts.hostname, parts.port or (465 if secure else 587), timeout=settings.delivery_timeout) as client, \
+                cut_off_after(client.sock, settings.delivery_timeout):
+            if not secure and "starttls=off" not in parts.query and (client.ehlo() and client.has_extn("starttls") or parts.username):
+                client.starttls(context=ssl.create_default_context())
+            if parts.username:
+                client.login(urllib.parse.unquote(parts.username), urllib.parse.unquote(parts.password or ""))
+            refused = client.send_message(mail_of(message, sender, receivers), sender, receivers)
+    except smtplib.SMTPRecipientsRefused as error:
+        judge_smtp({code for code, _ in error.recipients.values()}, str(next(iter(error.recipients.values()))[1]))
+    except smtplib.SMTPResponseException as error:
+        judge_smtp({error.smtp_code}, f"{error.smtp_code} {error.smtp_error.decode('utf-8', 'replace')}")
+    except (OSError, smtplib.SMTPException) as error:
+        raise Failed(f"mail server {parts.hostname}: {error}") from None
+    else:
+        if refused:
+            log(4, f"mail: {len(refused)} of {len(receivers)} receivers were refused")
+
+
+def judge_smtp(codes: set[int], said: str) -> None:
+    """Refused where every code is for good (5xx, but not for a wrong password or a full system), else Failed."""
+    if all(500 <= code < 600 and code not in (530, 534, 535, 552) for code in codes):
+        raise Refused(said)
+    raise Failed(said)
+
+
+def send_slack(sending: Sending, message: Message) -> None:
+    posted = posted_form(message, "slack")
+    fallback = {"text": f"*{message.subject}*\n{message.text}"}
+    post_json(sending, message, sending.address, posted if isinstance(posted, dict) else {"text": posted} if posted else fallback)
+
+
+def send_webhook(sending: Sending, message: Message) -> None:
+    """A POST of one documented JSON shape, or a request made of templates."""
+    address = {"url": sending.address} if isinstance(sending.address, str) else sending.address
+    if "url" in address:
+        body = json.dumps(web_hook_body(message)).encode()
+        headers = {"Content-Type": "application/json", "Idempotency-Key": message.key, **address.get("headers", {})}
+        if address.get("secret"):
+            headers["X-Alertlite-Signature"] = "sha256=" + hmac.new(address["secret"].encode(), body, "sha256").hexdigest()
+        request_url(sending, address["url"], body, headers)
+        return
+    way = "up" if message.state == "up" else "down"
+    if not address.get(f"url_{way}"):
+        return
+    values = sending.values()
+    outside = {name: value for name, value in values.items() if name not in ("BODY", "BODY_JSON")}
+    method = address.get(f"method_{way}", "GET")
+    url = fill_placeholders(address[f"url_{way}"], outside, urllib.parse.quote)
+    headers = {name: fill_placeholders(value, outside).encode("latin-1", "xmlcharrefreplace").decode("latin-1")
+               for name, value in address.get(f"headers_{way}", {}).items()}
+    headers = {name: re.sub(r"[\r\n]+", " ", value) for name, value in headers.items()}
+    body = fill_placeholders(address.get(f"body_{way}", ""), values).encode() if method in ("POST", "PUT") else b""
+    request_url(sending, url, body, {"Idempotency-Key": message.key, **headers}, method)
+
+
+PRIORITIES = {"down": 4, "info": 3, "up": 3}
+
+
+def send_ntfy(sending: Sending, message: Message) -> None:
+    address = sending.address
+    headers = {"Authorization": f"Bearer {address['token']}"} if address.get("token") else {}
+    priority = address.get("priority_up" if message.state == "up" else "priority") or PRIORITIES[message.state]
+    tags = {"down": "rotating_light", "up": "white_check_mark", "info": "information_source"}
+    body = {"topic": address["topic"], "title": message.subject[:250], "message": message.text[:3500], "priority": priority,
+            "tags": [tags[message.state]], **({"click": message.link} if message.link else {})}
+    post_json(sending, message, address.get("url", "https://ntfy.sh"), body, headers)
+
+
+def send_gotify(sending: Sending, message: Message) -> None:
+    address = sending.address
+    priority = address.get("priority_up" if message.state == "up" else "priority", 2 * PRIORITIES[message.state] - 2)
+    post_json(sending, message, f"{address['url'].rstrip('/')}/message", {
+        "title": message.subject, "message": message.text, "priority": priority}, {"X-Gotify-Key": address["token"]})
+
+
+def send_telegram(sending: Sending, message: Message) -> None:
+    address = sending.address
+    thread = {"message_thread_id": address["thread_id"]} if "thread_id" in address else {}
+    post_json(sending, message, f"{address.get('url', 'https://api.telegram.org').rstrip('/')}/bot{address['token']}/sendMessage", {
+        "chat_id": address["chat_id"], "text": f"{message.subject}\n{message.text}"[:4000], **thread})
+
+
+def send_discord(sending: Sending, message: Message) -> None:
+    post_json(sending, message, sending.address, {"content": f"**{message.subject}**\n{message.text}"[:2000]})
+
+
+def send_matrix(sending: Sending, message: Message) -> None:
+    address = sending.address
+    room, transaction = (urllib.parse.quote(text, safe="") for text in (address["room"], message.key))
+    post_json(sending, message, f"{address['url'].rstrip('/')}/_matrix/client/v3/rooms/{room}/send/m.room.message/{transaction}",
+              {"msgtype": "m.text", "body": f"{message.subject}\n{message.text}"[:30_000]},
+              {"Authorization": f"Bearer {address['token']}"}, "PUT")
+
+
+def send_browser(sending: Sending, message: Message) -> None:
+    """Kept: the page shows what was sent here."""
+
+
+def send_shell(sending: Sending, message: Message) -> None:
+    """Runs a command of the settings. What there is to say is in its environment and on its standard input."""
+    command = sending.settings.shell_commands.get(sending.address["command"])
+    if command is None:
+        raise Refused(f"the setting shell_commands has no {sending.address['command']!r}")
+    values = {"KEY": message.key, "STATE": message.state, "SUBJECT": message.subject, "TEXT": message.text, "SEVERITY": message.severity,
+              "TIMESTAMP": text_from_ms(message.happened_at), "LINK": message.link}
+    environment = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LANG": "C.UTF-8",
+                   **{f"ALERTLITE_{name}": value.replace("\0", "")[:30_000] for name, value in values.items()}}
+    try:
+        done = subprocess.run(command, env=environment, input=json.dumps(web_hook_body(message)).encode(), capture_output=True,
+                              timeout=sending.settings.delivery_timeout, check=False)
+    except subprocess.TimeoutExpired:
+        raise Failed(f"{command[0]} took longer than {sending.settings.delivery_timeout} seconds") from None
+    except OSError as error:
+        raise Failed(f"{command[0]}: {error.strerror}") from None
+    if done.returncode:
+        raise Failed(f"{command[0]} ended with {done.returncode}: {done.stderr[:300].decode('utf-8', 'replace').strip()}")
+
+
+def send_file(sending: Sending, message: Message) -> None:
+    """Appends one line of JSON to a file in the folder of the settings."""
+    if not sending.settings.file_folder:
+        raise Refused("the setting file_folder is not set")
+    path = os.path.join(sending.settings.file_folder, sending.address["name"])
+    try:
+        with open(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o640), "ab") as file:
+            file.write(json.dumps(web_hook_body(message)).encode() + b"\n")
+    except OSError as error:
+        raise Failed(f"{path}: {error.strerror}") from None
+
+
+def send_apprise(sending: Sending, message: Message) -> None:
+    """By the apprise library, for what has no function of its own here."""
+    library = apprise_library()
+    if library is None:
+        raise Failed("apprise is not installed: pip install 'alertlite[apprise]'")
+    target = library.Apprise()
+    if not target.add(sending.address) or not target.notify(title=message.subject, body=message.text):
+        raise Failed("apprise could not send the message")
+
+
+@lru_cache(maxsize=1)
+def apprise_library() -> Any:
+    """The apprise module, or None where it is not installed."""
+    try:
+        import apprise
+    except ImportError:
+        return None
+    return apprise
+
+
+# What address_data of a kind must be. A rule raises Invalid that names the field.
+
+MAIL_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+                          r"(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*")
+
+
+def bad_address(text: str) -> Invalid:
+    return Invalid(f"address_data: {text}")
+
+
+def need_mail(address: Any, settings: SimpleNamespace) -> None:
+    if not isinstance(address, str) or not all(MAIL_ADDRESS.fullmatch(item) for item in address.split(",")):
+        raise bad_address("must be an e-mail address, or several with commas and no blanks")
+
+
+def need_url_text(address: Any, where: str = "") -> None:
+    """A text that is an http or https address without a password in it."""
+    try:
+        parts = urllib.parse.urlsplit(address) if isinstance(address, str) else None
+        is_good = parts and parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and "@" not in parts.netloc \
+            and len(address) <= 1000 and address.isprintable() and address.isascii() and " " not in address
+    except ValueError:
+        is_good = False
+    if not is_good:
+        raise bad_address(f"{where or 'it'} must be an http or https address")
+
+
+def need_url(address: Any, settings: SimpleNamespace) -> None:
+    need_url_text(address)
+
+
+def need_object(*required: str, urls: tuple[str, ...] = (), optional: dict[str, type] | None = None) -> Callable[[Any, SimpleNamespace], None]:
+    """A rule for an object: texts that it must have, those that are addresses, what else it may have."""
+    known = {**dict.fromkeys((*required, *urls), str), **(optional or {})}
+
+    def rule(address: Any, settings: SimpleNamespace) -> None:
+        if not isinstance(address, dict):
+            raise bad_address(f"must be an object with {', '.join(required)}")
+        for name in required:
+            if not address.get(name):
+                raise bad_address(f"{name} is missing")
+        for name, value in address.items():
+            if name not in known or type(value) is not known[name] or isinstance(value, str) and not 0 < len(value) <= 1000:
+                raise bad_address(f"{name[:40]} is not known" if name not in known else f"{name} must be a {known[name].__name__}")
+        for name in urls:
+            if name in address:
+                need_url_text(address[name], name)
+
+    return rule
+
+
+def need_web_hook(address: Any, settings: SimpleNamespace) -> None:
+    """An address; an object with url, secret and headers; or one with url, method, headers and body for down and up."""
+    if isinstance(address, str):
+        need_url_text(address)
+        return
+    ways = ("_down", "_up")
+    need_object(optional={"url": str, "secret": str, "headers": dict, **{name + way: dict if name == "headers" else str
+                                                                         for name in ("url", "method", "headers", "body") for way in ways}})(
+        {name: value for name, value in address.items() if value != ""} if isinstance(address, dict) else address, settings)
+    if not any(address.get(name) for name in ("url", "url_down", "url_up")):
+        raise bad_address("url, or url_down or url_up, is missing")
+    for name, value in address.items():
+        if name.startswith("url") and value:
+            need_url_text(re.sub(r"\$[A-Z0-9_]+", "x", value), name)
+        if name.startswith("method") and value not in ("GET", "POST", "PUT"):
+            raise bad_address(f"{name} must be GET, POST or PUT")
+        if name.startswith("headers") and not all(isinstance(text, str) and re.fullmatch("[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}", title)
+                                                  and text.isprintable() for title, text in value.items()):
+            raise bad_address(f"{name} must be an object of texts")
+
+
+def need_command(address: Any, settings: SimpleNamespace) -> None:
+    need_object("command")(address, settings)
+    if address["command"] not in settings.shell_commands:
+        raise bad_address(f"command {address['command'][:40]!r} is not one of the setting shell_commands")
+
+
+def need_file(address: Any, settings: SimpleNamespace) -> None:
+    need_object("name")(address, settings)
+    if not settings.file_folder:
+        raise bad_address("files need the setting file_folder")
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", address["name"]):
+        raise bad_address("name must be a plain file name")
+
+
+def need_apprise(address: Any, settings: SimpleNamespace) -> None:
+    if apprise_library() is None:
+        raise bad_address("apprise is not installed: pip install 'alertlite[apprise]'")
+    if not isinstance(address, str) or not 0 < len(address) <= 512:
+        raise bad_address("must be an address of apprise")
+
+
+def need_nothing(address: Any, settings: SimpleNamespace) -> None:
+    """Anything will do."""
+
+
+class Kind(NamedTuple):
+    """A kind of receiver: the rule for its address, and the function that sends to it."""
+    need: Callable[[Any, SimpleNamespace], None]
+    send: Callable[[Sending, Message], None]
+
+
+KINDS = {
+    "email": Kind(need_mail, send_email), "slack": Kind(need_url, send_slack), "webhook": Kind(need_web_hook, send_webhook),
+    "ntfy": Kind(need_object("topic", urls=("url",), optional={"token": str, "priority": int, "priority_up": int}), send_ntfy),
+    "gotify": Kind(need_object("url", "token", urls=("url",), optional={"priority": int, "priority_up": int}), send_gotify),
+    "telegram": Kind(need_object("token", "chat_id", urls=("url",), optional={"thread_id": int}), send_telegram),
+    "discord": Kind(need_url, send_discord), "matrix": Kind(need_object("url", "token", "room", urls=("url",)), send_matrix),
+    "browser": Kind(need_nothing, send_browser), "shell": Kind(need_command, send_shell), "file": Kind(need_file, send_file),
+    "apprise": Kind(need_apprise, send_apprise),
+}
+SECRET_NAMES = frozenset({"token", "secret", "headers", "headers_up", "headers_down"})
+
+
+def redacted_address(address: Any) -> Any:
+    """An address for eyes that may only read: without tokens, and of web addresses the host only."""
+    if isinstance(address, dict):
+        return {name: "***" if name in SECRET_NAMES or name.startswith("body") else redacted_address(value) for name, value in address.items()}
+    if isinstance(address, str) and "://" in address:
+        return f"{address.partition('://')[0]}://{urllib.parse.urlsplit(address).hostname or ''}/***"
+    return address
+
+
 # ============================================================================================================== ENGINE
 # What can happen. A method reads the clock once, has DOMAIN decide and STORE record, in one transaction, and returns
 # what became of it. No dialect, no HTTP.
@@ -3156,8 +4016,9 @@ class Engine:
 
     # --- alerts
 
-    def receive_alert(self, report: AlertReport, caller: Caller) -> Received:
-        """A report of a problem. Forbidden where a policy refuses it, Invalid for another's customer, Conflict for a used id."""
+    def receive_alert(self, report: AlertReport, caller: Caller, reopens: bool = True) -> Received:
+        """A report of a problem. Forbidden where a policy refuses it, Invalid for another's customer, Conflict for a used id.
+        reopens: whether a report of something finished opens that again, or makes a new alert."""
         now = self.clock.now()
         report = report._replace(customer=self.customer_for(report.customer, caller))
         self.refuse_by_policy(report)
@@ -3165,7 +4026,7 @@ class Engine:
             wanted = {"environment": report.environment, "severity": report.severity, "service": report.service, "group": report.group}
             beat = Beat(report.id, report.origin, report.customer, report.tags, wanted, report.timeout, now)
             return Received(None, [], self.store.write(lambda tables: self._beat(tables, beat, now)))
-        alert, history = self.store.write(lambda tables: self._receive(tables, report, now, caller.login))
+        alert, history = self.store.write(lambda tables: self._receive(tables, report, now, caller.login, reopens=reopens))
         return Received(alert, history)
 
     def customer_for(self, wanted: str, caller: Caller) -> str:
@@ -3184,8 +4045,14 @@ class Engine:
             raise Forbidden("[POLICY] Alert must define a service")
 
     def _receive(self, tables: Tables, report: AlertReport, now: int, user: str | None,
-                 event_type: str | None = None) -> tuple[Alert, list[HistoryEntry]]:
+                 event_type: str | None = None, reopens: bool = True) -> tuple[Alert, list[HistoryEntry]]:
         old = tables.find_reported_alert(report.environment, report.resource, report.event, report.customer)
+        if old and not reopens:
+            if old.status in FINISHED_STATUSES:
+                tables.update_alert(old, old._replace(superseded=1))
+                old = None
+            else:                                    # what it is and since when stays as it was first said
+                report = report._replace(created_at=old.created_at, attributes={})
         decision = decide_report(old, report, now)
         created_at = now if report.created_at is None else report.created_at
         entry = HistoryEntry(None, 0, report.id, report.event, report.severity, decision.alert.status, report.value,
@@ -3208,8 +4075,10 @@ class Engine:
         if event_type is None and not mirrors:
             event_type = alert_event_type(old, alert)
         if event_type:
-            tables.insert_event(event_type, alert.customer, now, alert.id,
-                                event_messages(old, alert), self.settings.event_retention)
+            told = event_type not in ENDINGS or tables.opening_was_told(alert.id)
+            suppressed = suppression(old.status if old else None, alert.status, event_type, told)
+            tables.insert_event(event_type, alert.customer, now, alert.id, event_messages(old, alert), self.settings.event_retention,
+                                suppressed=suppressed)
         return alert
 
     def _change(self, tables: Tables, alert: Alert, decision: Decision, now: int, user: str | None, text: str | None,
@@ -3525,7 +4394,7 @@ class Engine:
     def _check_event(self, tables: Tables, event_type: str, check: Check, text: str, at: int, alert: str | None, **more: Any) -> None:
         tables.insert_event(event_type, check.customer, at, alert, {
             "resource": check_title(check), "check": check.unique_key, "tags": check_tags(check), "text": text, "last_ping": check.last_ping_at,
-            "since": check.down_at, **more}, self.settings.event_retention)
+            "since": check.down_at, **more}, self.settings.event_retention, check_seq=check.seq)
 
     def _expire_check(self, tables: Tables, check: Check, now: int, done: Expired) -> None:
         deadline = check_deadline(check, self.listening_since)
@@ -3549,6 +4418,135 @@ class Engine:
             project = Project(customer, "".join(secrets.choice(letters) for _ in range(22)), new_secret_id(), secrets.token_hex(16))
             tables.insert_project(project)
         return project
+
+    # --- receivers and events
+
+    def sync_event_types(self, more: list[EventType]) -> None:
+        """At the start: the built-in event types and those of the operator's file are stored; none is taken away."""
+        kinds = pack_list(KINDS)
+        built_in = [EventType(name, title, text, "[]" if name in NOT_BY_DEFAULT else kinds, "[]", 0, "")
+                    for name, (title, text) in EVENT_TYPES.items()]
+        wanted = list({kind.name: kind for kind in (*built_in, *more)}.values())
+        with self.store.read() as tables:
+            known = {kind.name: kind for kind in tables.list_event_types()}
+        changed = [kind for kind in wanted if known.get(kind.name) != kind]
+        if changed:
+            self.store.write(lambda tables: [tables.save_event_type(kind) for kind in changed])
+        for name in known.keys() - {kind.name for kind in wanted}:
+            log(4, f"event type {name} is stored but neither built in nor in the file of event types; it is kept")
+
+    def create_receiver(self, receiver: Receiver) -> Receiver:
+        """A new receiver, which hears of what its kind hears of by default."""
+        now = self.clock.now()
+        receiver = receiver._replace(created_at=now, due_at=now + receiver.remind_every * 1000 if receiver.remind_every else None)
+        return self.store.write(lambda tables: tables.insert_receiver(receiver))
+
+    def update_receiver(self, ident: str, customer: str, change: Callable[[Receiver, list[str]], tuple[Receiver, list[str]]]) -> None:
+        """Changes a receiver and what it hears of; an event tells of it where something is another. NotFound."""
+        now = self.clock.now()
+
+        def work(tables: Tables) -> None:
+            old = self.own_receiver(tables, ident, customer)
+            before = tables.subscriptions(customer).get(old.seq, [])
+            new, names = change(old, before)
+            if new.remind_every != old.remind_every:
+                new = new._replace(due_at=now + new.remind_every * 1000 if new.remind_every else None)
+            tables.update_receiver(new)
+            tables.set_subscriptions(old.seq, names)
+            moved, other = old.address_data != new.address_data, set(before) != set(names)
+            if moved or other:
+                details = {"receiver_type": new.type, "resource": new.name or new.type}
+                added, removed = sorted(set(names) - set(before)), sorted(set(before) - set(names))
+                details.update({"text": "its address was changed"} if moved else {
+                    "text": "what it hears of was changed", "enabled": added, "disabled": removed})
+                tables.insert_event("config_changed", customer, now, None, details, self.settings.event_retention)
+
+        self.store.write(work)
+
+    @staticmethod
+    def own_receiver(tables: Tables, ident: str, customer: str) -> Receiver:
+        """The receiver of this customer; NotFound."""
+        receiver = tables.find_receiver(ident.lower(), customer)
+        if receiver is None:
+            raise NotFound("there is no such receiver")
+        return receiver
+
+    def delete_receiver(self, ident: str, customer: str) -> None:
+        """Deletes a receiver with what is still owed to it. NotFound."""
+        self.store.write(lambda tables: tables.delete_receiver(self.own_receiver(tables, ident, customer).seq))
+
+    def publish_event(self, event_type: str, customer: str, happened_at: int | None, messages: dict[str, Any]) -> str:
+        """An event that somebody posted. Invalid for a type that is not known. Returns its id."""
+        now = self.clock.now()
+
+        def work(tables: Tables) -> str:
+            if event_type not in {kind.name for kind in tables.list_event_types()}:
+                raise Invalid(f"event type {event_type[:100]!r} does not exist")
+            return tables.insert_event(event_type, customer, now if happened_at is None else happened_at, None, messages,
+                                       self.settings.event_retention)
+
+        return self.store.write(work)
+
+    def send_test(self, customer: str, ident: str | None = None) -> str:
+        """A test message by the way of every other one: to one receiver, or to all that hear of tests. NotFound. Its id."""
+        now = self.clock.now()
+        details = {"text": "This is a test. If you can read it, messages arrive here.", "resource": program_origin()}
+
+        def work(tables: Tables) -> str:
+            only = self.own_receiver(tables, ident, customer).seq if ident else None
+            return tables.insert_event("user_test", customer, now, None, details, self.settings.event_retention, only=only)
+
+        return self.store.write(work)
+
+    def _remind(self, tables: Tables, receiver: Receiver, now: int) -> None:
+        """Tells a receiver of what is still open and acknowledged by nobody; where there is nothing, nothing."""
+        due_at = now + receiver.remind_every * 1000 if receiver.remind_every else None
+        tables.update_receiver(receiver._replace(due_at=due_at))
+        alerts = tables.told_and_open(receiver.seq, MOST_LISTED)
+        if not alerts:
+            return
+        lines = [f"{alert.severity}: {alert.resource} {alert.event}, since {utc_text(alert.received_at)}" for alert in alerts[:20]]
+        lines += [f"and {len(alerts) - 20} more"] if len(alerts) > 20 else []
+        title = f"STILL OPEN: {alerts[0].resource} {alerts[0].event}" + (f" and {len(alerts) - 1} more" if len(alerts) > 1 else "")
+        tables.insert_event("reminder", receiver.customer, now, None, {"title": title, "text": "\n".join(lines)},
+                            self.settings.event_retention, only=receiver.seq)
+
+    # --- delivery
+
+    def mark_sent(self, notices: Iterable[Notice], waited: int) -> None:
+        now = self.clock.now()
+        self.store.write(lambda tables: tables.mark_notices(notices, "sent", now, waited, None))
+
+    def mark_failed(self, receiver: Receiver, notices: tuple[Notice, ...], waited: int, error: str, permanent: bool) -> None:
+        """An attempt failed: what is refused for good, or was tried for too long, is given up, with an alert of our own;
+        after a while of failing the fallback receiver is told too."""
+        now = self.clock.now()
+
+        def work(tables: Tables) -> None:
+            dead = [notice for notice in notices if permanent or notice.waited + waited >= self.settings.give_up_after]
+            tables.mark_notices(dead, "dead", now, waited, error)
+            tables.mark_notices([notice for notice in notices if notice not in dead], "waiting", now, waited, error)
+            fallback = tables.find_receiver(receiver.fallback, receiver.customer) if receiver.fallback else None
+            if fallback:
+                for notice in notices:
+                    if permanent or notice.waited + waited >= self.settings.fallback_after:
+                        tables.owe(notice.event.seq, [fallback.seq])
+            if dead:
+                self._report_dead(tables, receiver, dead, error, now)
+
+        self.store.write(work)
+
+    def _report_dead(self, tables: Tables, receiver: Receiver, dead: list[Notice], error: str, now: int) -> None:
+        title = receiver.name or f"{receiver.type} {receiver.id[:8]}"
+        self._receive(tables, AlertReport(
+            id=new_id(), resource=f"receiver {title}", event="DeliveryFailed", environment=self.settings.default_environment,
+            severity="major", status="open", correlate=[], service=["Notification"], group="alertlite", value=str(len(dead)),
+            text=f"{len(dead)} messages could not be delivered: {error}"[:TEXT_LIMIT], tags=[], attributes={}, origin=program_origin(),
+            type="deliveryAlert", created_at=None, timeout=self.settings.alert_timeout, raw_data=None, customer=receiver.customer), now, None)
+
+    def replay_dead(self, ident: str, customer: str) -> int:
+        """What was given up for a receiver is tried again; how many. NotFound."""
+        return self.store.write(lambda tables: tables.replay_dead(self.own_receiver(tables, ident, customer).seq))
 
     # --- the timer
 
@@ -3575,7 +4573,10 @@ class Engine:
         checks = tables.due_checks(now, EXPIRE_BATCH)
         for check in checks:
             self._expire_check(tables, check, now, done)
-        return done._replace(reviewed=len(alerts) + len(beats) + len(checks))
+        receivers = tables.due_receivers(now, EXPIRE_BATCH)
+        for receiver in receivers:
+            self._remind(tables, receiver, now)
+        return done._replace(reviewed=len(alerts) + len(beats) + len(checks) + len(receivers))
 
     def _expire_alert(self, tables: Tables, alert: Alert, now: int, done: Expired) -> None:
         decision = decide_silence(alert, now, self.settings)
@@ -3891,7 +4892,6 @@ class Metrics:
 # or (status, dict), or (status, dict, headers).
 
 DEPTH_LIMIT = 32                                     # JSON within JSON
-LOGGED_TEXT = re.compile(r"[^\x20-\x7e]")
 ACCEPTS_GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q\s*=\s*0(\.0*)?\s*(,|$))")
 GZIP_FROM = 4096                                     # bytes of an answer worth compressing
 
@@ -4102,20 +5102,6 @@ class Fields:
         if value not in known:
             raise Invalid(f"{name} ({value[:40]}) is not one of {', '.join(known)}")
         return value
-
-
-def log(priority: int, text: str) -> None:
-    """One line on standard error. Text from outside cannot forge a second one."""
-    prefix = f"<{priority}>" if under_journal() else ""
-    sys.stderr.write(prefix + LOGGED_TEXT.sub(lambda match: ascii(match[0])[1:-1], text)[:1000] + "\n")
-    sys.stderr.flush()
-
-
-@lru_cache(maxsize=1)
-def under_journal() -> bool:
-    """Whether standard error goes to the journal, which reads priorities."""
-    status = os.fstat(2)
-    return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
 
 
 class Route(NamedTuple):
@@ -5578,9 +6564,8 @@ def full_time_text(ms: int) -> str:
     return text_from_ms(ms)[:19] + (f".{ms % 1000:03d}000" if ms % 1000 else "") + "+00:00"
 
 
-def show_check(api: Api, call: Call, version: str, check: Check, receivers: Iterable[str], now: int) -> dict[str, Any]:
-    """The keys of a check; without its secrets for a key that may only read (spec/healthchecks.md 2.1)."""
-    since = api.engine.listening_since
+def show_check(check: Check, version: str, base: str, receivers: Iterable[str], now: int, since: int, is_full: bool) -> dict[str, Any]:
+    """The keys of a check; without its secrets for who may only read (spec/healthchecks.md 2.1). since: listening_since."""
     status = check_status(check, now, since)
     started = check.last_start_at is not None
     overdue = started and now >= max(check.last_start_at, since) + check.grace * 1000
@@ -5593,23 +6578,29 @@ def show_check(api: Api, call: Call, version: str, check: Check, receivers: Iter
         "start_kw": check.start_kw, "success_kw": check.success_kw, "failure_kw": check.failure_kw,
         "filter_subject": bool(check.filter_subject), "filter_body": bool(check.filter_body),
         "filter_http_body": bool(check.filter_http_body), "filter_default_fail": bool(check.filter_default_fail),
-        "badge_url": f"{call.base}/b/2/{check.badge_key}.svg",
+        "badge_url": f"{base}/b/2/{check.badge_key}.svg",
     }
     if check.last_duration:
         shown["last_duration"] = check.last_duration // 1000
-    if scope_is_granted("write:checks", call.caller.scopes):
-        address = f"{call.base}/api/v{version}/checks/{check.code}"
-        shown.update(uuid=check.code, ping_url=f"{call.base}/ping/{check.code}", update_url=address, pause_url=f"{address}/pause",
+    if is_full:
+        address = f"{base}/api/v{version}/checks/{check.code}"
+        shown.update(uuid=check.code, ping_url=f"{base}/ping/{check.code}", update_url=address, pause_url=f"{address}/pause",
                      resume_url=f"{address}/resume", channels=",".join(receivers))
     else:
         shown["unique_key"] = check.unique_key
     return shown | ({"timeout": check.timeout} if check.kind == "simple" else {"schedule": check.schedule, "tz": check.tz})
 
 
+def show_checks(api: Api, call: Call, version: str, checks: list[Check], receivers: dict[int, list[str]]) -> list[dict[str, Any]]:
+    now, since = api.clock.now(), api.engine.listening_since
+    is_full = scope_is_granted("write:checks", call.caller.scopes)
+    return [show_check(check, version, call.base, receivers.get(check.seq, ()), now, since, is_full) for check in checks]
+
+
 def show_one_check(api: Api, call: Call, version: str, check: Check) -> dict[str, Any]:
     with api.engine.store.read() as tables:
-        receivers = tables.receivers_of_checks(check.customer, check.seq).get(check.seq, [])
-    return show_check(api, call, version, check, receivers, api.clock.now())
+        receivers = tables.receivers_of_checks(check.customer, check.seq)
+    return show_checks(api, call, version, [check], receivers)[0]
 
 
 def read_check(api: Api, call: Call, tables: Tables, code: str = "", unique_key: str = "") -> Check:
@@ -5637,8 +6628,7 @@ def hc_list_checks(api: Api, call: Call, version: str) -> Any:
     with api.engine.store.read() as tables:
         checks = [] if "" in tags else tables.list_checks(customer, call.parameter("slug"), tags)
         receivers = tables.receivers_of_checks(customer)
-    now = api.clock.now()
-    return {"checks": [show_check(api, call, version, check, receivers.get(check.seq, ()), now) for check in checks]}
+    return {"checks": show_checks(api, call, version, checks, receivers)}
 
 
 @hc_collection("POST", f"{HC_BASE}/checks", "write:checks")
@@ -5665,7 +6655,7 @@ def hc_update_check(api: Api, call: Call, version: str, code: str) -> Any:
 @route("DELETE", HC_CHECK, "write:checks")
 def hc_delete_check(api: Api, call: Call, version: str, code: str) -> Any:
     check, receivers = api.engine.delete_check(code, instance_of(call))
-    return show_check(api, call, version, check, receivers, api.clock.now())
+    return show_checks(api, call, version, [check], {check.seq: receivers})[0]
 
 
 @route("POST", f"{HC_CHECK}/pause", "write:checks")
@@ -5915,6 +6905,672 @@ def hc_badge_of_check(api: Api, call: Call, states: str, badge_key: str, form: s
     return badge_answer(api, [check], check.name or check_title(check), form, states == "3")
 
 
+# ============================================================================================================== NOTIFY
+# The notification config manager's API: event types, receivers, events (spec/weave-notification.md), and what senders
+# made for Slack and Alertmanager may post. Its errors are JSON strings.
+
+NOTIFY_PREFIXES = ("/notification", "/api/notification")
+
+
+def notify_refuse(call: Call, problem: Problem) -> Any:
+    return problem.status, problem.message, problem.headers
+
+
+for notify_prefix in NOTIFY_PREFIXES:
+    DIALECTS.insert(0, Dialect(notify_prefix + "/", notify_refuse, lambda call: {}, presented_key, answer_options))
+
+
+def notify_route(methods: str, path: str, scope: str | None) -> Callable:
+    """A route below both prefixes, with and without a slash at its end."""
+    def add(function: Callable) -> Callable:
+        for prefix in NOTIFY_PREFIXES:
+            route(methods, prefix + path, scope)(route(methods, prefix + path + "/", scope)(function))
+        return function
+
+    return add
+
+
+def instance_name(customer: str) -> str:
+    return customer or "default"
+
+
+def parse_event_types(text: str, path: str) -> list[EventType]:
+    """The event types in an operator's file, a list of objects. ValueError that says what is wrong with it."""
+    try:
+        items = parse_json(text.encode("utf-8", "surrogateescape"))
+        if not isinstance(items, list):
+            raise Invalid("it is not a list")
+        found = []
+        for item in items:
+            if not isinstance(item, dict):
+                raise Invalid("an item is not an object")
+            fields = Fields(item)
+            found.append(EventType(
+                fields.required("name"), fields.name("display_name", fields.name("name")), fields.text("description"),
+                pack_list(fields.names("default_receiver_types")), pack_list(fields.names("hidden_receiver_types")),
+                int(fields.flag("hide_ui_config", False)), fields.name("feature_flag").lower()))
+    except Invalid as problem:
+        raise ValueError(f"event types file {path}: {problem.message}") from None
+    return found
+
+
+def show_event_type(kind: EventType) -> dict[str, Any]:
+    shown = {"name": kind.name, "display_name": kind.display_name, "description": kind.description,
+             "default_receiver_types": unpack(kind.default_receiver_types), "hidden_receiver_types": unpack(kind.hidden_receiver_types),
+             "hide_ui_config": bool(kind.hide_ui_config)}
+    return {**shown, "feature_flag": kind.feature_flag} if kind.feature_flag else shown
+
+
+def hidden_names(call: Call, kinds: list[EventType]) -> set[str]:
+    """The event types that a caller does not see: behind a feature flag that it does not name, or out of the settings page."""
+    flags = set(call.environ.get("HTTP_X_FEATUREFLAGS", "").lower().split())
+    return {kind.name for kind in kinds if kind.hide_ui_config or kind.feature_flag and kind.feature_flag not in flags}
+
+
+@notify_route("GET", "/config/eventtypes", None)
+def notify_event_types(api: Api, call: Call) -> Any:
+    with api.engine.store.read() as tables:
+        kinds = tables.list_event_types()
+    flags = set(call.environ.get("HTTP_X_FEATUREFLAGS", "").lower().split())
+    return 200, [show_event_type(kind) for kind in kinds if not kind.feature_flag or kind.feature_flag in flags]
+
+
+def show_receiver(receiver: Receiver, names: list[str], call: Call) -> dict[str, Any]:
+    """A receiver; its address whole only for who may write it, since it can hold secrets."""
+    address = json.loads(receiver.address_data)
+    if not scope_is_granted("write:receivers", call.caller.scopes):
+        address = redacted_address(address)
+    return {"id": receiver.id, "type": receiver.type, "instance_id": instance_name(receiver.customer), "name": receiver.name,
+            "address_data": address, "eventTypes": names, "event_types": names, "fallback": receiver.fallback,
+            "remind_every": receiver.remind_every}
+
+
+def parse_names(fields: Fields) -> list[str]:
+    """The event types in a body, under either name; Invalid where both are there and differ."""
+    given = [fields.names(name) for name in ("eventTypes", "event_types") if fields.values.get(name) is not None]
+    if len(given) == 2 and set(given[0]) != set(given[1]):
+        raise Invalid("eventTypes and event_types are different")
+    return union(given[0], ()) if given else []
+
+
+def parse_receiver(api: Api, fields: Fields, old: Receiver | None, customer: str, receivers: list[Receiver]) -> Receiver:
+    """The receiver in a body; Invalid that names the field. old: the one that it replaces."""
+    kind = fields.name("type", old.type if old else "")
+    if kind not in KINDS:
+        raise Invalid(f"type {kind[:40]!r} is not one of {', '.join(KINDS)}")
+    address = fields.values.get("address_data")
+    KINDS[kind].need(address, api.settings)
+    fallback = fields.name("fallback", old.fallback if old and "fallback" not in fields.values else "")
+    if fallback and (fallback not in {receiver.id for receiver in receivers} or old and fallback == old.id):
+        raise Invalid("fallback is not the id of another receiver")
+    remind_every = fields.seconds("remind_every", old.remind_every if old else 0)
+    if 0 < remind_every < 60:
+        raise Invalid("remind_every must be 0 or at least 60 seconds")
+    blank = old or Receiver(0, new_secret_id(), customer, kind, "", "", 0, "", 0, None)
+    packed = json.dumps(address)
+    if len(packed) > ATTRIBUTES_LIMIT:
+        raise Invalid(f"address_data is more than {ATTRIBUTES_LIMIT} characters of JSON")
+    return blank._replace(name=fields.name("name", old.name if old and "name" not in fields.values else ""), address_data=packed,
+                          fallback=fallback, remind_every=remind_every)
+
+
+def known_receivers(api: Api, call: Call, customer: str) -> list[Receiver]:
+    """The receivers of a customer; where it has never had one and the setting says so, it gets one for the page."""
+    with api.engine.store.read() as tables:
+        receivers = tables.list_receivers(customer)
+        is_new = api.settings.default_receiver and tables.find_fact(f"receivers of {customer}") is None
+    if is_new and not receivers:
+        receiver = Receiver(0, new_secret_id(), customer, "browser", "", "null", 0, "", 0, None)
+        receivers = [api.engine.create_receiver(receiver)]
+    if is_new:
+        api.engine.store.write(lambda tables: tables.save_fact(f"receivers of {customer}", "known"))
+    return receivers
+
+
+@notify_route("GET", "/config/receivers", "read:receivers")
+def notify_list_receivers(api: Api, call: Call) -> Any:
+    customer = instance_of(call)
+    receivers = known_receivers(api, call, customer)
+    with api.engine.store.read() as tables:
+        names = tables.subscriptions(customer)
+    return 200, [show_receiver(receiver, names.get(receiver.seq, []), call) for receiver in receivers]
+
+
+@notify_route("POST", "/config/receivers", "write:receivers")
+def notify_create_receiver(api: Api, call: Call) -> Any:
+    customer, fields = instance_of(call), call.json()
+    receiver = parse_receiver(api, fields, None, customer, known_receivers(api, call, customer))
+    for name in ("id", "instance_id", "eventTypes", "event_types"):
+        if fields.values.get(name) not in (None, "", []):
+            raise Invalid(f"{name} must not be given for a new receiver")
+    return 201, api.engine.create_receiver(receiver).id
+
+
+@notify_route("GET", "/config/receivers/<ident>", "read:receivers")
+def notify_get_receiver(api: Api, call: Call, ident: str) -> Any:
+    customer = instance_of(call)
+    with api.engine.store.read() as tables:
+        receiver = api.engine.own_receiver(tables, ident, customer)
+        return 200, show_receiver(receiver, tables.subscriptions(customer).get(receiver.seq, []), call)
+
+
+@notify_route("PUT", "/config/receivers/<ident>", "write:receivers")
+def notify_update_receiver(api: Api, call: Call, ident: str) -> Any:
+    """Replaces the address and what a receiver hears of (spec/weave-notification.md 4.5); that it exists comes first."""
+    customer = instance_of(call)
+    with api.engine.store.read() as tables:
+        api.engine.own_receiver(tables, ident, customer)
+        kinds, receivers = tables.list_event_types(), tables.list_receivers(customer)
+    fields = call.json()
+    for name, wanted in (("id", ident.lower()), ("instance_id", instance_name(customer))):
+        if fields.name(name) != wanted:
+            raise Invalid(f"{name} must be given, and be that of the receiver")
+    names, hidden = parse_names(fields), hidden_names(call, kinds)
+    unknown = [name for name in names if name not in {kind.name for kind in kinds}]
+    if unknown:
+        raise Invalid(f"event types that do not exist: {', '.join(unknown)[:300]}")
+
+    def change(old: Receiver, before: list[str]) -> tuple[Receiver, list[str]]:
+        if fields.name("type") != old.type:
+            raise Invalid(f"type must be {old.type}: it cannot be changed")
+        return parse_receiver(api, fields, old, customer, receivers), union(names, [name for name in before if name in hidden])
+
+    api.engine.update_receiver(ident, customer, change)
+    return 200, None
+
+
+@notify_route("DELETE", "/config/receivers/<ident>", "write:receivers")
+def notify_delete_receiver(api: Api, call: Call, ident: str) -> Any:
+    api.engine.delete_receiver(ident, instance_of(call))
+    return 200, None
+
+
+@notify_route("POST", "/config/receivers/<ident>/test", "write:receivers")
+def notify_test_receiver(api: Api, call: Call, ident: str) -> Any:
+    return 200, {"id": api.engine.send_test(instance_of(call), ident)}
+
+
+@notify_route("GET", "/config/receivers/<ident>/deliveries", "read:receivers")
+def notify_list_deliveries(api: Api, call: Call, ident: str) -> Any:
+    """What was sent to a receiver, is owed to it or was given up (state=waiting, sent or dead), the newest first."""
+    state = call.parameter("state")
+    if state not in ("", "waiting", "sent", "dead"):
+        raise Invalid("state must be waiting, sent or dead")
+    limit = notify_number(call, "limit", 100)
+    with api.engine.store.read() as tables:
+        receiver = api.engine.own_receiver(tables, ident, instance_of(call))
+        found = tables.notices(receiver.seq, "waiting", limit)[::-1] if state in ("", "waiting") else []
+        found += tables.notices(receiver.seq, state, limit) if state != "waiting" else []
+    return 200, [{"event": show_notice_event(notice), "state": notice.state, "attempts": notice.attempts, "waited": notice.waited,
+                  "last_error": notice.last_error, "marked": notice.marked_at and text_from_ms(notice.marked_at)}
+                 for notice in found[:limit]]
+
+
+@notify_route("POST", "/config/receivers/<ident>/replay", "write:receivers")
+def notify_replay(api: Api, call: Call, ident: str) -> Any:
+    """What was given up is tried again; how many messages that are."""
+    return 200, {"replayed": api.engine.replay_dead(ident, instance_of(call))}
+
+
+@notify_route("GET", "/config/receivers_for_event/<name>", "read:receivers")
+def notify_receivers_for_event(api: Api, call: Call, name: str) -> Any:
+    customer = instance_of(call)
+    receivers = known_receivers(api, call, customer)
+    with api.engine.store.read() as tables:
+        names = tables.subscriptions(customer)
+    return 200, [show_receiver(receiver, names[receiver.seq], call) for receiver in receivers if name in names.get(receiver.seq, ())]
+
+
+RFC_3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
+
+
+def parse_timestamp(text: Any, name: str) -> int | None:
+    """Milliseconds of an RFC 3339 time; with a blank in it and without a zone it is UTC. None for nothing; Invalid."""
+    if text is None or text == "":
+        return None
+    match = RFC_3339.fullmatch(text) if isinstance(text, str) else None
+    if not match or (match[4] is None and " " not in text):
+        raise Invalid(f"{name} must be a time such as 2030-01-01T02:00:07.123Z")
+    day, clock, fraction, zone = match.groups()
+    try:
+        moment = datetime.fromisoformat(f"{day}T{clock}" + ("+00:00" if zone in (None, "Z", "z") else zone))
+        return round(moment.timestamp()) * 1000 + int((fraction or "0").ljust(3, "0")[:3])
+    except (ValueError, OverflowError):
+        raise Invalid(f"{name} is not a time") from None
+
+
+def show_event(event: Event) -> dict[str, Any]:
+    """An event; one that was not posted has its text as its message."""
+    details = unpack(event.messages)
+    text = details.get("text") if isinstance(details.get("text"), str) else None
+    posted = details.get("messages", {"text": f"{event_title(event)}: {text or ''}"}) if event.type in EVENT_TYPES else details.get("messages")
+    return {"id": event.id, "type": event.type, "instance_id": instance_name(event.customer), "instance_name": "",
+            "timestamp": text_from_ms(event.happened_at), "messages": posted, "text": text, "metadata": details.get("metadata"),
+            "data": None, "suppressed": event.suppressed}
+
+
+def parse_posted_event(fields: Fields, customer: str) -> tuple[str, int | None, dict[str, Any]]:
+    """(type, time, what to say) of a posted event (spec/weave-notification.md 4.8)."""
+    if fields.name("instance_id") != instance_name(customer):
+        raise Invalid("instance_id must be given, and be that of the key or of X-Scope-OrgID")
+    messages, metadata = fields.values.get("messages"), fields.values.get("metadata")
+    if messages is not None and not isinstance(messages, dict):
+        raise Invalid("messages must be an object")
+    if metadata is not None and not (isinstance(metadata, dict) and all(isinstance(value, str) for value in metadata.values())):
+        raise Invalid("metadata must be an object of texts")
+    text = fields.text("text", None)
+    details = {"messages": messages, "text": text if text is not None else first_text(messages), "metadata": metadata,
+               "title": fields.required("type").replace("_", " ")}
+    if len(pack_object(details)) > ATTRIBUTES_LIMIT:
+        raise Invalid(f"messages, text and metadata are more than {ATTRIBUTES_LIMIT} characters of JSON")
+    return fields.required("type"), parse_timestamp(fields.values.get("timestamp"), "timestamp"), details
+
+
+def first_text(messages: dict[str, Any] | None) -> str | None:
+    """The text among the messages of a posted event that says most to a kind that has none of its own."""
+    for name in ("text", "browser", "slack", "email", *(messages or ())):
+        value = (messages or {}).get(name)
+        value = value.get("text") or value.get("body") or value.get("subject") if isinstance(value, dict) else value
+        if isinstance(value, str) and value:
+            return value[:TEXT_LIMIT]
+    return None
+
+
+@notify_route("POST", "/events", "write:events")
+@notify_route("POST", "/external/events", "write:events")
+def notify_add_event(api: Api, call: Call) -> Any:
+    customer = instance_of(call)
+    event_type, at, details = parse_posted_event(call.json(), customer)
+    return 200, {"id": api.engine.publish_event(event_type, customer, at, details)}
+
+
+def notify_number(call: Call, name: str, most: int | None, default: int = 50) -> int:
+    """A whole number of the address; empty and missing mean the default. Invalid where it is none or too large."""
+    text = call.parameter(name)
+    if text and (not re.fullmatch("[0-9]{1,15}", text) or most is not None and int(text) > most):
+        raise Invalid(f"{name} must be a whole number" + (f" from 0 to {most}" if most is not None else ""))
+    return int(text) if text else default
+
+
+@notify_route("GET", "/events", "read:events")
+def notify_list_events(api: Api, call: Call) -> Any:
+    customer = instance_of(call)
+    limit, offset = notify_number(call, "limit", 100, notify_number(call, "length", 100)), notify_number(call, "offset", None, 0)
+    types = call.parameter("event_type").split(",") if call.parameter("event_type") else None
+    after, before = (parse_timestamp(call.parameter(name), name) for name in ("after", "before"))
+    with api.engine.store.read() as tables:
+        return 200, [show_event(event) for event in tables.list_events(customer, limit, offset, types, after, before)]
+
+
+@notify_route("POST", "/testevent", "write:events")
+def notify_test(api: Api, call: Call) -> Any:
+    return 200, api.engine.send_test(instance_of(call))
+
+
+@notify_route("GET", "/events/healthcheck", None)
+@notify_route("GET", "/config/healthcheck", None)
+def notify_health(api: Api, call: Call) -> Any:
+    problem = api.health_problem()
+    if problem:
+        raise Unavailable(problem)
+    return 200, b"", {"Content-Type": "text/plain"}
+
+
+def refuse_other_instance(call: Call, instance: str) -> str:
+    """The customer that an address names; NotFound where it is not the caller's."""
+    customer = instance_of(call)
+    if instance != instance_name(customer):
+        raise NotFound("there is no such instance")
+    return customer
+
+
+@notify_route("POST", "/slack/<instance>/<event_type>", "write:events")
+def notify_slack(api: Api, call: Call, instance: str, event_type: str) -> Any:
+    """What is made for a Slack web hook, as an event: text and attachments."""
+    customer, fields = refuse_other_instance(call, instance), call.json()
+    attachments = fields.values.get("attachments") or []
+    if not isinstance(attachments, list) or not all(isinstance(item, dict) for item in attachments):
+        raise Invalid("attachments must be a list of objects")
+    parts = [fields.text("text")] + [item.get(name) for item in attachments for name in ("title", "text", "fallback")]
+    text = "\n".join(union((part for part in parts if isinstance(part, str) and part), ()))
+    if not text:
+        raise Invalid("text or attachments must say something")
+    details = {"messages": {"slack": fields.values}, "text": fields.bounded("text", text), "title": text.split("\n")[0][:200]}
+    if len(pack_object(details)) > ATTRIBUTES_LIMIT:
+        raise Invalid(f"the message is more than {ATTRIBUTES_LIMIT} characters of JSON")
+    return 200, {"id": api.engine.publish_event(event_type, customer, None, details)}
+
+
+@notify_route("POST", "/webhook/<instance>/<event_type>", "write:events")
+def notify_alertmanager(api: Api, call: Call, instance: str, event_type: str) -> Any:
+    """What Alertmanager's web hook posts, as an event (spec/weave-notification.md 5 and 7)."""
+    customer, fields = refuse_other_instance(call, instance), call.json()
+    alerts = fields.values.get("alerts")
+    if event_type != "monitor":
+        raise Invalid("only monitor events come this way")
+    if not isinstance(alerts, list) or not alerts or not all(isinstance(alert, dict) for alert in alerts):
+        raise Invalid("alerts must be a list of at least one object")
+    title, text = alertmanager_text(fields.values, alerts)
+    started = alerts[0].get("startsAt")
+    at = None if isinstance(started, str) and started.startswith("0001-") else parse_timestamp(started, "startsAt")
+    details = {"title": title, "text": fields.bounded("text", text), "messages": {"text": text}}
+    return 200, {"id": api.engine.publish_event(event_type, customer, at, details)}
+
+
+def alertmanager_text(posted: dict[str, Any], alerts: list[dict[str, Any]]) -> tuple[str, str]:
+    """(title, text) of a notification of Alertmanager; of many alerts, the first ten in detail."""
+    def texts(value: Any) -> dict[str, str]:
+        return {str(name): str(text) for name, text in value.items()} if isinstance(value, dict) else {}
+
+    labels = {**texts(alerts[0].get("labels")), **texts(posted.get("commonLabels"))}
+    annotations = {**texts(alerts[0].get("annotations")), **texts(posted.get("commonAnnotations"))}
+    status = str(posted.get("status") or "firing")
+    title = f"{(labels.get('severity') or '').upper()} {status.upper()}: {annotations.get('summary') or labels.get('alertname') or 'alerts'}"
+    lines = [text for name, text in annotations.items() if name != "summary"]
+    for alert in alerts[:10]:
+        own = texts(alert.get("labels"))
+        lines.append(f"{alert.get('status') or status}: " + ", ".join(f"{name}={text}" for name, text in own.items()))
+    lines += [f"and {len(alerts) - 10} more"] if len(alerts) > 10 else []
+    return title.strip()[:300], "\n".join(lines)[:TEXT_LIMIT]
+
+
+# ============================================================================================================== WALDUR
+# The Waldur (NodeConductor) alerts API: alerts on a scope, an address of something (spec/waldur-alerts.md). Its alerts are
+# those of the one store: the scope's path is the resource, the alert type the event.
+
+WALDUR_SEVERITIES = {                                # name -> ours, the first of which a posted one becomes
+    "Debug": ("debug", "trace"), "Info": ("informational", "normal", "ok", "cleared"),
+    "Warning": ("warning", "minor", "indeterminate", "unknown"), "Error": ("major",), "Critical": ("critical", "security")}
+WALDUR_NAMES = {ours: name for name, all_ours in WALDUR_SEVERITIES.items() for ours in all_ours}
+WALDUR_LARGEST_PAGE, WALDUR_PAGE = 100, 10
+AGGREGATES = ("customer", "project", "project_group")
+WALDUR_SORTING = {"severity": Order("severity", True), "-severity": Order("severity", False),
+                  "created": Order("createTime", True), "-created": Order("createTime", False)}
+
+
+class FieldErrors(Invalid):
+    """What is wrong with each field of a body or a query."""
+
+    def __init__(self, fields: dict[str, list[str]]):
+        super().__init__("; ".join(f"{name}: {' '.join(texts)}" for name, texts in fields.items()))
+        self.fields = fields
+
+
+def waldur_refuse(call: Call, problem: Problem) -> Any:
+    """Refusals as Django's REST framework words them."""
+    if isinstance(problem, FieldErrors):
+        return 400, problem.fields
+    headers = {**problem.headers, **({"WWW-Authenticate": "Token"} if problem.status == 401 else {})}
+    if problem.status == 405:
+        headers["Allow"] = ", ".join(call.methods)
+    details = {401: "Invalid token." if call.dialect.key(call) else "Authentication credentials were not provided.",
+               403: "Permission denied.", 404: problem.message if problem.message == "Invalid page." else "Not found.",
+               405: f"Method \"{call.environ['REQUEST_METHOD']}\" not allowed."}
+    return problem.status, {"detail": details.get(problem.status, problem.message)}, headers
+
+
+for waldur_prefix in ("/api/alerts", "/api/stats"):
+    DIALECTS.insert(0, Dialect(waldur_prefix, waldur_refuse, lambda call: {}, presented_key, answer_options))
+
+
+def waldur_route(methods: str, path: str, scope: str) -> Callable:
+    """A route with the slash at its end that every address of this API has, and without."""
+    def add(function: Callable) -> Callable:
+        return route(methods, path, scope)(route(methods, path + "/", scope)(function))
+
+    return add
+
+
+def waldur_json(call: Call) -> dict[str, Any]:
+    """The object in the body; {} for nothing."""
+    raw = call.body()
+    try:
+        value = parse_json(raw) if raw.strip() else {}
+    except Invalid as problem:
+        raise Invalid(f"JSON parse error - {problem.message}") from None
+    if not isinstance(value, dict):
+        raise FieldErrors({"non_field_errors": ["Invalid data. Expected a dictionary."]})
+    return value
+
+
+def scope_path(text: str) -> str | None:
+    """The path of a scope, which is what scopes are compared by; None for what is no http address or absolute path."""
+    try:
+        parts = urllib.parse.urlsplit(text)
+    except ValueError:
+        return None
+    is_url = parts.scheme in ("http", "https") and bool(parts.hostname)
+    if not (is_url or (not parts.scheme and not parts.netloc and text.startswith("/"))) or not text.isprintable() or len(text) > NAME_LIMIT:
+        return None
+    return (parts.path or "/").rstrip("/") + "/"
+
+
+def scope_type(path: str) -> str:
+    """The kind of thing that a path names: /api/service-settings/1/ -> service_setting."""
+    collection = [part for part in path.split("/") if part and part != "api"][:1]
+    name = (collection[0] if collection else "").replace("-", "_").lower()
+    if name.endswith("ies"):
+        return name[:-3] + "y"
+    return name[:-1] if name.endswith("s") and not name.endswith("ss") else name
+
+
+def waldur_text(value: Any, longest: int) -> tuple[str, str | None]:
+    """(text, what is wrong with it) of a field; a number is taken as its text, blanks around it go."""
+    if value is None:
+        return "", "This field may not be null."
+    if isinstance(value, (bool, dict, list)):
+        return "", "Not a valid string."
+    text = str(value).strip()
+    if not text:
+        return "", "This field may not be blank."
+    return text, f"Ensure this field has no more than {longest} characters." if len(text) > longest else None
+
+
+def parse_waldur_alert(posted: dict[str, Any], call: Call, settings: SimpleNamespace, customer: str) -> AlertReport:
+    """The report in a body; FieldErrors names every field that is wrong."""
+    values: dict[str, str] = {}
+    errors: dict[str, list[str]] = {}
+    for name, longest in (("alert_type", 50), ("message", 255), ("severity", 20), ("scope", NAME_LIMIT)):
+        values[name], wrong = waldur_text(posted[name], longest) if name in posted else ("", "This field is required.")
+        if not wrong and name == "severity" and values[name] not in WALDUR_SEVERITIES:
+            wrong = f'"{values[name]}" is not a valid choice.'
+        if not wrong and name == "scope" and scope_path(values[name]) is None:
+            wrong = "Invalid hyperlink - it is neither an http address nor an absolute path."
+        if wrong:
+            errors[name] = [wrong]
+    context, timeout = posted.get("context"), posted.get("timeout", 0)
+    if context is not None and (not isinstance(context, dict) or len(pack_object(context)) > ATTRIBUTES_LIMIT):
+        errors["context"] = ["Not an object, or too large."]
+    if not isinstance(timeout, int) or isinstance(timeout, bool) or not 0 <= timeout <= 315_360_000:
+        errors["timeout"] = ["A valid number of seconds is required."]
+    if errors:
+        raise FieldErrors(errors)
+    path = scope_path(values["scope"])
+    address = values["scope"] if "://" in values["scope"] else call.base + values["scope"]
+    return AlertReport(
+        id=new_id(), resource=path, event=values["alert_type"], environment=settings.default_environment,
+        severity=WALDUR_SEVERITIES[values["severity"]][0], status="open", correlate=[], service=[], group=scope_type(path),
+        value=None, text=values["message"], tags=[], attributes={"scope": address, "context": context or {}}, origin=program_origin(),
+        type=SCOPED_TYPE, created_at=None, timeout=timeout, raw_data=None, customer=customer)
+
+
+def waldur_uuid(ident: str) -> str:
+    return ident.replace("-", "") if re.fullmatch(UUID_FORM, ident) else ident
+
+
+def show_waldur_alert(alert: Alert, base: str) -> dict[str, Any]:
+    """The keys of an alert (spec/waldur-alerts.md 2); one from another API has its own address as its scope."""
+    attributes = unpack(alert.attributes)
+    is_scoped = alert.type == SCOPED_TYPE
+    return {
+        "url": f"{base}/api/alerts/{waldur_uuid(alert.id)}/", "uuid": waldur_uuid(alert.id), "alert_type": alert.event,
+        "message": alert.text or alert.event, "severity": WALDUR_NAMES[alert.severity],
+        "scope": attributes.get("scope") if is_scoped else f"{base}/alert/{alert.id}", "created": text_from_ms(alert.created_at),
+        "closed": text_from_ms(alert.updated_at) if alert.status in FINISHED_STATUSES else None,
+        "context": attributes.get("context", {}) if is_scoped else attributes, "acknowledged": alert.status == "ack",
+    }
+
+
+def unix_bound(call: Call, name: str) -> str | None:
+    """A UNIX time of the address as a time; None where it is missing or empty. FieldErrors."""
+    text = call.parameter(name)
+    if not text:
+        return None
+    if not re.fullmatch(r"-?[0-9]{1,11}(\.[0-9]+)?", text):
+        raise FieldErrors({name: ["Enter a valid UNIX timestamp."]})
+    return text_from_ms(int(text.partition(".")[0]) * 1000)
+
+
+def waldur_bounds(call: Call, name: str, field: str) -> list[Match]:
+    """From inclusive, to exclusive."""
+    low, high = unix_bound(call, f"{name}_from"), unix_bound(call, f"{name}_to")
+    return [Match(field, "range", (low, True, high, False))] if low or high else []
+
+
+def scope_match(call: Call) -> list[Any]:
+    text = call.parameter("scope")
+    if not text:
+        return []
+    path = scope_path(text)
+    if path is None:
+        raise FieldErrors({"scope": ["Invalid hyperlink - it is neither an http address nor an absolute path."]})
+    return [Match("id", "is", path[7:-1]) if path.startswith("/alert/") and len(path) > 8 else Match("resource", "is", path)]
+
+
+def parse_waldur_filter(call: Call, customer: str) -> AlertFilter:
+    """The filter of the list (spec/waldur-alerts.md 4): different parameters mean and, one repeated means or."""
+    given = {name: [value for key, value in call.query if key == name] for name, _ in call.query}
+    other: list[Any] = [*waldur_bounds(call, "created", "createTime"), *waldur_bounds(call, "closed", "updateTime"), *scope_match(call)]
+    finished = AnyOf(tuple(Match("status", "is", status) for status in sorted(FINISHED_STATUSES)))
+    if {"closed_from", "closed_to", "closed"} & {name for name in given if name == "closed" or given[name][0]}:
+        other.append(finished)
+    if "opened" in given:
+        other.append(NoneOf(finished))
+    if "severity" in given:
+        ours = [one for name in given["severity"] for one in WALDUR_SEVERITIES.get(name, ("",))]
+        other.append(AnyOf(tuple(Match("severity", "is", one) for one in ours)))
+    if "alert_type" in given:
+        other.append(AnyOf(tuple(Match("event", "is", value) for value in given["alert_type"])))
+    if call.parameter("scope_type"):
+        wanted = call.parameter("scope_type")
+        is_scoped = Match("type", "is", SCOPED_TYPE)
+        other.append(NoneOf(is_scoped) if wanted == "alert" else AllOf((is_scoped, Match("group", "is", wanted))))
+    if call.parameter("aggregate", "customer") not in AGGREGATES:
+        raise FieldErrors({"aggregate": [f"Must be one of {', '.join(AGGREGATES)}."]})
+    if call.parameter("uuid"):
+        other.append(AnyOf((Match("resource", "contains", call.parameter("uuid")), Match("attributes.context", "contains", call.parameter("uuid")))))
+    acknowledged = {"true": True, "1": True, "false": False, "0": False}.get(call.parameter("acknowledged").lower())
+    if acknowledged is not None:
+        is_ack = Match("status", "is", "ack")
+        other.append(is_ack if acknowledged else NoneOf(is_ack))
+    if call.parameter("message"):
+        other.append(Match("text", "contains", call.parameter("message")))
+    return AlertFilter({"customer": [customer]} if customer else {}, tuple(other))
+
+
+def waldur_page(call: Call, total: int) -> tuple[int, int, int]:
+    """(page, its size, how many pages); NotFound for a page that does not exist."""
+    text = call.parameter("page_size")
+    size = min(int(text), WALDUR_LARGEST_PAGE) if re.fullmatch("[0-9]{1,9}", text) and int(text) else WALDUR_PAGE
+    pages = max(1, -(-total // size))
+    asked = next((value for key, value in call.query if key == "page"), "1")
+    page = pages if asked == "last" else int(asked) if re.fullmatch("[0-9]{1,9}", asked) else 0
+    if not 1 <= page <= pages:
+        raise NotFound("Invalid page.")
+    return page, size, pages
+
+
+def link_header(call: Call, page: int, pages: int) -> str:
+    """The addresses of the first, previous, next and last page."""
+    kept = sorted((key, value) for key, value in call.query if key != "page")
+    path = call.base + urllib.parse.quote(call.environ["PATH_INFO"])
+
+    def link(number: int, name: str) -> str:
+        query = urllib.parse.urlencode(kept + ([("page", number)] if number > 1 else []))
+        return f'<{path}{"?" + query if query else ""}>; rel="{name}"'
+
+    found = [link(1, "first")] + ([link(page - 1, "prev")] if page > 1 else []) + ([link(page + 1, "next")] if page < pages else [])
+    return ", ".join([*found, link(pages, "last")])
+
+
+@waldur_route("GET", "/api/alerts", "read:alerts")
+def waldur_list_alerts(api: Api, call: Call) -> Any:
+    wanted = parse_waldur_filter(call, instance_of(call))
+    named = [value for key, value in call.query if key == "o"][-1:]
+    orders = tuple(WALDUR_SORTING[item] for item in (named[0].split(",") if named else ()) if item in WALDUR_SORTING)
+    with api.engine.store.read() as tables:
+        tallies = tables.tallies(wanted)
+        total = sum(tally.count for tally in tallies)
+        page, size, pages = waldur_page(call, total)
+        alerts = tables.alert_page(wanted, orders or (WALDUR_SORTING["-created"],), size, (page - 1) * size, tallies)
+    return 200, [show_waldur_alert(alert, call.base) for alert in alerts], {
+        "X-Result-Count": str(total), "Link": link_header(call, page, pages)}
+
+
+@waldur_route("POST", "/api/alerts", "write:alerts")
+def waldur_raise_alert(api: Api, call: Call) -> Any:
+    customer = instance_of(call)
+    report = parse_waldur_alert(waldur_json(call), call, api.settings, customer)
+    received = api.engine.receive_alert(report, call.caller, reopens=False)
+    shown = show_waldur_alert(received.alert, call.base)
+    return 201, shown, {"Location": shown["url"]}
+
+
+def waldur_ident(uuid_text: str) -> str:
+    """The id of the alert that a uuid names: 32 digits, with or without hyphens, or an id that is none."""
+    plain = uuid_text.replace("-", "").lower()
+    return str(uuid.UUID(plain)) if re.fullmatch("[0-9a-f]{32}", plain) else uuid_text
+
+
+def find_waldur_alert(api: Api, call: Call, ident: str) -> Alert:
+    with api.engine.store.read() as tables:
+        alert = tables.find_alert(waldur_ident(ident))
+    if alert is None or instance_of(call) not in ("", alert.customer):
+        raise NotFound()
+    return alert
+
+
+@waldur_route("GET", "/api/alerts/<ident>", "read:alerts")
+def waldur_get_alert(api: Api, call: Call, ident: str) -> Any:
+    return show_waldur_alert(find_waldur_alert(api, call, ident), call.base)
+
+
+def waldur_act(api: Api, call: Call, ident: str, action: str) -> None:
+    """An operator's action; Conflict where it makes no sense."""
+    api.engine.act_on_alert(find_waldur_alert(api, call, ident).id, action, f"{action} by {call.caller.login or 'an operator'}", None, call.caller)
+
+
+@waldur_route("POST", "/api/alerts/<ident>/close", "write:alerts")
+def waldur_close_alert(api: Api, call: Call, ident: str) -> Any:
+    """Closes an alert; one that is closed stays closed since then."""
+    if find_waldur_alert(api, call, ident).status not in FINISHED_STATUSES:
+        with contextlib.suppress(Conflict):              # somebody closed it meanwhile
+            waldur_act(api, call, ident, "close")
+    return 204, b""
+
+
+@waldur_route("POST", "/api/alerts/<ident>/acknowledge", "write:alerts")
+def waldur_acknowledge_alert(api: Api, call: Call, ident: str) -> Any:
+    waldur_act(api, call, ident, "ack")
+    return 200, b""
+
+
+@waldur_route("POST", "/api/alerts/<ident>/cancel_acknowledgment", "write:alerts")
+def waldur_cancel_acknowledgement(api: Api, call: Call, ident: str) -> Any:
+    waldur_act(api, call, ident, "unack")
+    return 200, b""
+
+
+@waldur_route("GET", "/api/alerts/stats", "read:alerts")
+@waldur_route("GET", "/api/stats/alerts", "read:alerts")
+def waldur_stats(api: Api, call: Call) -> Any:
+    """How many alerts there are of each severity."""
+    with api.engine.store.read() as tables:
+        tallies = tables.tallies(parse_waldur_filter(call, instance_of(call)))
+    counts = counts_of((tally._replace(severity=WALDUR_NAMES[tally.severity].lower()) for tally in tallies), "severity")
+    return {name.lower(): counts.get(name.lower(), 0) for name in WALDUR_SEVERITIES}
+
+
 # ============================================================================================================= SERVICE
 # Routes that belong to no dialect.
 
@@ -5925,7 +7581,7 @@ def service_health(api: Api, call: Call) -> Any:
 
 
 # ============================================================================================================= THREADS
-# What runs beside the requests: the timer's loop, the control socket, and the web server around them.
+# What runs beside the requests: the loops of the timer and the sender, the control socket, and the web server around them.
 
 class Timer(threading.Thread):
     """Calls expire_due when something is due. Sleeps until then, and never looks into the database meanwhile."""
@@ -5998,6 +7654,134 @@ class Timer(threading.Thread):
         self.stopping = True
         self.woken.set()
         self.join(10)
+
+
+class Courier(threading.Thread):
+    """Sends what is owed, each receiver on a thread of its own while something is owed to it: one that is slow or dead
+    delays nobody else. Knows only which receivers wait and when to try again; what they wait for is in the outbox."""
+
+    MOST_AT_ONCE = 32                                # receivers that are sent to at the same time
+
+    def __init__(self, engine: Engine, base: str):
+        super().__init__(name="courier", daemon=True)
+        self.engine, self.base = engine, base
+        self.lock = threading.Lock()
+        self.woken = threading.Event()
+        self.stopping = False
+        self.beat = engine.clock.monotonic()
+        self.failures: dict[int, int] = {}           # receiver -> failures in a row
+        self.tried_at: dict[int, float] = {}         # receiver -> monotonic seconds of the last attempt
+        self.busy: set[int] = set()
+        with engine.store.read() as tables:          # receiver -> monotonic seconds from which to try
+            self.waiting: dict[int, float] = dict.fromkeys(tables.waiting_receivers(), 0.0)
+        engine.store.on_owed = self.note_owed
+
+    def note_owed(self, receivers: set[int]) -> None:
+        """A commit owes something to these receivers; one that is failing keeps its time."""
+        with self.lock:
+            for receiver in receivers:
+                self.waiting.setdefault(receiver, 0.0)
+        self.woken.set()
+
+    def run(self) -> None:
+        while not self.stopping:
+            self.beat = now = self.engine.clock.monotonic()
+            with self.lock:
+                ready = [receiver for receiver, at in self.waiting.items() if at <= now and receiver not in self.busy]
+                ready = ready[:self.MOST_AT_ONCE - len(self.busy)]
+                self.busy.update(ready)
+                for receiver in ready:
+                    del self.waiting[receiver]       # what comes from now on is noted anew
+                later = [at - now for receiver, at in self.waiting.items() if receiver not in self.busy and at > now]
+            for receiver in ready:
+                threading.Thread(target=self.serve, args=(receiver,), name=f"receiver-{receiver}", daemon=True).start()
+            self.woken.wait(min([1.0, *later]))
+            self.woken.clear()
+
+    def serve(self, seq: int) -> None:
+        """Sends what waits for one receiver, until nothing does or it fails."""
+        again: float | None = None
+        try:
+            again = self.deliver(seq)
+        except Problem as problem:                   # the store cannot be used: what was sent is sent again
+            log(3, f"delivery: {problem.message}")
+            again = 10.0
+        except Exception as error:
+            log(3, f"defect: {type(error).__name__}: {error} while sending")
+            again = 60.0
+        with self.lock:
+            self.busy.discard(seq)
+            if again is not None:
+                self.waiting[seq] = self.engine.clock.monotonic() + again
+        self.woken.set()
+
+    def deliver(self, seq: int) -> float | None:
+        """Sends all that waits for a receiver; seconds to wait before trying again, None = nothing is owed."""
+        while not self.stopping:
+            with self.engine.store.read() as tables:
+                receiver, notices = tables.find_receiver(seq), tables.notices(seq, "waiting", MOST_LISTED)
+            if receiver is None or not notices:
+                return None
+            for message in plan_messages(notices, self.base):
+                delay = self.send(receiver, message)
+                if delay is not None:
+                    return delay
+        return None
+
+    def send(self, receiver: Receiver, message: Message) -> float | None:
+        """One attempt, and its mark in the outbox; seconds to wait where it failed."""
+        started = self.engine.clock.monotonic()
+        waited = round(started - self.tried_at.get(receiver.seq, started))
+        self.tried_at[receiver.seq] = started
+        try:
+            send_message(self.engine, receiver, message, self.base)
+        except Refused as refused:
+            self.engine.mark_failed(receiver, message.notices, waited, str(refused), True)
+            log(4, f"receiver {receiver.id} refuses a message: {refused}")
+            return None
+        except Failed as failed:
+            self.failures[receiver.seq] = failures = self.failures.get(receiver.seq, 0) + 1
+            self.engine.mark_failed(receiver, message.notices, waited, str(failed), False)
+            if failures in (1, 10, 100, 1000):
+                log(4, f"receiver {receiver.id} could not be reached ({failures} times): {failed}")
+            return max(retry_delay(failures, random.random()), failed.retry_after)
+        self.failures.pop(receiver.seq, None)
+        self.tried_at.pop(receiver.seq, None)
+        self.engine.mark_sent(message.notices, waited)
+        return None
+
+    def problem(self) -> str | None:
+        if not self.is_alive():
+            return "the sender has ended"
+        silent = self.engine.clock.monotonic() - self.beat
+        return f"the sender has not moved for {silent:.0f} seconds" if silent > 30 else None
+
+    def stop(self) -> None:
+        """Starts nothing new, and gives what is under way a moment."""
+        self.stopping = True
+        self.woken.set()
+        self.join(10)
+        deadline = self.engine.clock.monotonic() + 5
+        while self.busy and self.engine.clock.monotonic() < deadline:
+            time.sleep(0.05)
+
+
+def send_message(engine: Engine, receiver: Receiver, message: Message, base: str) -> None:
+    """Sends a message to a receiver now. Failed or Refused where it does not arrive."""
+    kind = KINDS.get(receiver.type)
+    if kind is None:
+        raise Refused(f"receivers of type {receiver.type} cannot be sent to")
+
+    def values() -> dict[str, str]:
+        code = unpack(message.notices[-1].event.messages).get("check", "")
+        with engine.store.read() as tables:
+            check = tables.find_check_by_key(code, receiver.customer)
+            ping = tables.find_ping(check.seq, check.n_pings) if check else None
+            receivers = tables.receivers_of_checks(check.customer, check.seq).get(check.seq, []) if check else []
+        shown = check and show_check(check, "3", base, receivers, engine.clock.now(), engine.listening_since, True)
+        return placeholder_values(message, check, shown, ping)
+
+    kind.send(Sending(json.loads(receiver.address_data), engine.settings, values), message)
 
 
 def control_key_create(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
@@ -6345,6 +8129,16 @@ def show_first_key(engine: Engine, settings: SimpleNamespace) -> str:
     return f"$(cat {shlex.quote(path)})"
 
 
+def read_event_types(path: str) -> list[EventType]:
+    """The event types of the operator's file; ValueError where it cannot be used."""
+    if not path:
+        return []
+    try:
+        return parse_event_types(pathlib.Path(path).read_text(encoding="utf-8", errors="surrogateescape"), path)
+    except OSError as error:
+        raise ValueError(f"event types file {path}: {error.strerror}") from None
+
+
 def serve(settings: SimpleNamespace) -> int:
     """Runs the server until it is told to stop."""
     host, port = parse_listen(settings.listen)
@@ -6354,8 +8148,10 @@ def serve(settings: SimpleNamespace) -> int:
     store = Store(settings.db, settings.read_deadline)
     try:
         engine = Engine(store, Clock(), settings)
+        engine.sync_event_types(read_event_types(settings.event_types))
         timer = Timer(engine)
-        api = Api(engine, settings, timer.problem)
+        courier = Courier(engine, settings.base_url.rstrip("/") or f"http://{settings.listen}")
+        api = Api(engine, settings, lambda: timer.problem() or courier.problem())
         try:
             server = make_server(api, settings, host, port)
         except (OSError, ValueError) as error:
@@ -6368,10 +8164,12 @@ def serve(settings: SimpleNamespace) -> int:
             signal.signal(number, lambda *_: (stopping.set(), server.pull_trigger()))
         introduce(engine, settings, host, int(server.effective_port))
         timer.start()
+        courier.start()
         control.start()
         run_server(server, stopping)                 # until SIGTERM or Ctrl-C
         control.stop()
         timer.stop()
+        courier.stop()
         engine.flush_key_uses()
     finally:
         store.close()

@@ -296,8 +296,14 @@ CREATE TABLE receivers (
     type         TEXT    NOT NULL,
     name         TEXT    NOT NULL,
     address_data TEXT    NOT NULL,                   -- JSON, may hold secrets
-    created_at   INTEGER NOT NULL
+    created_at   INTEGER NOT NULL,
+    fallback     TEXT    NOT NULL,                   -- id of the receiver to tell where this one fails for long; '' = none
+    remind_every INTEGER NOT NULL CHECK (remind_every >= 0),     -- seconds between reminders of what stays open; 0 = none
+    due_at       INTEGER                             -- the next reminder
 ) STRICT;
+
+-- Who is to be reminded?
+CREATE INDEX receivers_due ON receivers (due_at) WHERE due_at IS NOT NULL;
 
 -- The receivers of one customer.
 CREATE INDEX receivers_by_customer ON receivers (customer);
@@ -328,8 +334,8 @@ CREATE TABLE check_receivers (
     PRIMARY KEY (check_seq, receiver)
 ) STRICT, WITHOUT ROWID;
 
--- Something that happened and that people may want to hear of, whatever caused it. Identity: seq; nobody asks for an
--- event by its id. Written in the transaction that made it happen; kept for its retention.
+-- Something that happened and that people may want to hear of, whatever caused it. Identity: seq, and id outside.
+-- Written in the transaction that made it happen; kept for its retention.
 CREATE TABLE events (
     seq         INTEGER PRIMARY KEY,
     id          TEXT    NOT NULL,
@@ -341,23 +347,28 @@ CREATE TABLE events (
     suppressed  TEXT                                 -- why nobody is told; NULL = whoever subscribed is told
 ) STRICT;
 
--- One delivery that is owed: event × receiver. Written with its event, marked after sending, kept for its retention.
+-- The events of a customer, in order. (Those of nobody in particular are most of the table and are read from it.)
+CREATE INDEX events_by_customer ON events (customer) WHERE customer <> '';
+-- Was anybody told that this alert opened?
+CREATE INDEX events_suppressed ON events (alert) WHERE suppressed IS NOT NULL AND alert IS NOT NULL;
+
+-- One delivery that is owed: event × receiver. Written with its event, marked after sending; goes with its event.
 CREATE TABLE outbox (
     seq        INTEGER PRIMARY KEY,
     event      INTEGER NOT NULL REFERENCES events (seq) ON DELETE CASCADE,
     receiver   INTEGER NOT NULL REFERENCES receivers (seq) ON DELETE CASCADE,
-    state      TEXT    NOT NULL CHECK (state = 'waiting' OR state = 'sent' OR state = 'dead' OR state = 'cancelled'),
-    attempts   INTEGER NOT NULL DEFAULT 0,
-    last_error TEXT,
-    due_at     INTEGER,
-    sent_at    INTEGER,
+    state      TEXT    NOT NULL CHECK (state = 'waiting' OR state = 'sent' OR state = 'dead'),
+    attempts   INTEGER NOT NULL,
+    waited     INTEGER NOT NULL,                     -- seconds for which it was tried, on a clock that nobody sets
+    last_error TEXT,                                 -- the target's own words
+    marked_at  INTEGER,                              -- when it was sent, given up or last tried
     UNIQUE (event, receiver)                         -- a receiver hears of an event once
 ) STRICT;
 
 -- What is owed to a receiver, in order.
 CREATE INDEX outbox_waiting ON outbox (receiver, seq) WHERE state = 'waiting';
--- What must the sender look at?
-CREATE INDEX outbox_due ON outbox (due_at) WHERE due_at IS NOT NULL;
+-- What became of what was owed to a receiver, the newest first.
+CREATE INDEX outbox_by_receiver ON outbox (receiver, seq) WHERE state <> 'waiting';
 
 
 -- ---------------------------------------------------------------------------------------------------------- people, keys
