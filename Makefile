@@ -14,7 +14,8 @@ $(BIN)/.run: pyproject.toml
 	touch $@
 
 $(BIN)/.test: $(BIN)/.run
-	$(BIN)/pip install --quiet --disable-pip-version-check "pytest>=8.0" "pytest-xdist>=3.5" "hypothesis>=6.100" "alerta>=8.5.3" "cronsim>=2.6" "healthchecks-io>=0.4.4" "healthchecks-decorator>=0.5.0" "healthchecks-wrapper>=0.1.6" "ruff>=0.6" "build>=1.0" "hatchling>=1.21" setuptools
+	$(BIN)/pip install --quiet --disable-pip-version-check "pytest>=8.0" "pytest-xdist>=3.5" "hypothesis>=6.100" "alerta>=8.5.3" "cronsim>=2.6" "healthchecks-decorator>=0.5.0" "healthchecks-wrapper>=0.1.6" "httpx<0.28" "pydantic>=2" packaging pytz "aiosmtpd>=1.4" "ruff>=0.6" "build>=1.0" "hatchling>=1.21" setuptools
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps "healthchecks-io>=0.4.4"  # it asks for an old croniter, and does without
 	touch $@
 
 run: $(BIN)/.run  ## serve on 127.0.0.1:8080, with the database in this folder
