@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all lint check bench dist map clean
+.PHONY: help run test test-slow test-all lint check bench dist map clean
 
 help:  ## show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ run: $(BIN)/.run  ## serve on 127.0.0.1:8080, with the database in this folder
 
 test: $(BIN)/.test  ## the quick tests, under a minute
 	$(BIN)/python -m pytest -q -n 4 --dist loadfile -m "not slow"
+
+test-slow: $(BIN)/.test  ## the slow tests alone: processes, clients, faults, long random runs
+	$(BIN)/python -m pytest -q -n 4 --dist loadfile -m slow
 
 test-all: $(BIN)/.test  ## all tests, with the slow fault tests
 	$(BIN)/python -m pytest -q -n 4 --dist loadfile

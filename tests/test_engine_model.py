@@ -146,7 +146,8 @@ class Step(NamedTuple):
 
 def step(name: str, **fields: Any) -> st.SearchStrategy[Step]:
     """A step, each field one of its choices. Here and below, a choice that stands twice is taken more often."""
-    return st.fixed_dictionaries({field: st.sampled_from(choices) for field, choices in fields.items()}).map(lambda chosen: Step(name, chosen))
+    choices = st.fixed_dictionaries({field: st.sampled_from(values) for field, values in fields.items()})
+    return choices.map(lambda chosen: Step(name, {field: chosen[field] for field in fields}))    # hypothesis shuffles them
 
 
 def any_of(choices: list[st.SearchStrategy[Any]]) -> st.SearchStrategy[Any]:
@@ -157,13 +158,13 @@ PLACES, EVENTS = [("Production", "r1"), ("Production", "r2"), ("Lab", "r1"), ("L
 SPANS, WAITS = [None, None, 0, 60, 600], [0.001, 59.999, 60, 60, 300, 600, 600, 7200, 43200, 86400]
 NUMBERS = range(6)                                                     # of an alert, counted round where there are fewer
 ACT = step("act", number=NUMBERS, action=[*ACTIONS, *ACTIONS, "expired", "createTicket"], timeout=SPANS)
-SET_STATUS, WAIT = step("set_status", number=NUMBERS, status=STATUSES, timeout=SPANS), step("wait", seconds=WAITS)
-TAG, DELETE = step("tag", number=NUMBERS, verb=["tag", "untag"], tag="abcd"), step("delete", number=NUMBERS)
+SET_STATUS = step("set_status", number=NUMBERS, status=[*STATUSES, "shelved", "closed"], timeout=SPANS)
+TAG, DELETE, WAIT = step("tag", number=NUMBERS, verb=["tag", "untag"], tag="abcd"), step("delete", number=NUMBERS), step("wait", seconds=WAITS)
 
 
 def sequences(length: int, places: list[tuple[str, str]]) -> st.SearchStrategy[list[Step]]:
-    report = step("report", place=places, event=EVENTS, severity=sorted(CODES), correlate=[[], EVENTS], timeout=[0, 0, 300, 86400],
-                  value="12", service=[[], ["Web"], ["Web", "Db"]], tags=["a", "b", "c", "ab", "ac", "bc"])
+    report = step("report", place=places, event=EVENTS, severity=[*CODES, "major", "major"], correlate=[[], EVENTS],
+                  timeout=[0, 0, 300, 86400], value="12", service=[[], ["Web"], ["Web", "Db"]], tags=["a", "b", "c", "ab", "ac", "bc"])
     return st.lists(any_of([ACT] * 7 + [report] * 4 + [WAIT] * 3 + [SET_STATUS] * 3 + [TAG, DELETE]), min_size=length, max_size=length)
 
 

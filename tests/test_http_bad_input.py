@@ -439,6 +439,7 @@ def look(world: World, capsys: Any, path: str, query: str) -> list[str]:
     return [f"GET {path}?{query[:80]}: {fault}" for fault in faults_of(answer, log, statuses=(400, 401, 404, 414, 416), path=path)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", GETS)
 def test_no_query_of_any_route_is_a_defect(world: World, capsys: Any, path: str) -> None:
     signs = [sign + value for sign in ("=", "!=") for value in ("x", "~x", "%ED%9F%BF")]
@@ -446,6 +447,7 @@ def test_no_query_of_any_route_is_a_defect(world: World, capsys: Any, path: str)
     assert [fault for query in queries for fault in look(world, capsys, world.address(path), query)] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/alerts", "/heartbeats", "/users", "/keys"])
 def test_no_value_of_any_filter_is_a_defect(world: World, capsys: Any, path: str) -> None:
     names = ALERT_NAMES + OTHER_NAMES if path != "/alerts" else ALERT_NAMES
@@ -486,6 +488,7 @@ MEANT = {**{("/keys/<user>", part): "an administrator sees the empty list of any
          ("/ping/<ping_key>/<slug>/<action>", "00000000"): "the same"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "path"), ROUTES_WITH_PARTS)
 def test_no_part_of_a_path_is_a_defect(world: World, capsys: Any, method: str, path: str) -> None:
     body = json.dumps({**BODIES.get((method, path), ({},))[0], "text": "a", "tags": ["a"], "attributes": {"a": 1},
