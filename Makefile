@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all lint check bench dist map clean
+.PHONY: help run test test-slow test-all lint check bench dist map clean
 
 help:  ## show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,7 +14,8 @@ $(BIN)/.run: pyproject.toml
 	touch $@
 
 $(BIN)/.test: $(BIN)/.run
-	$(BIN)/pip install --quiet --disable-pip-version-check "pytest>=8.0" "pytest-xdist>=3.5" "hypothesis>=6.100" "alerta>=8.5.3" "cronsim>=2.6" "healthchecks-io>=0.4.4" "healthchecks-decorator>=0.5.0" "healthchecks-wrapper>=0.1.6" "ruff>=0.6" "build>=1.0" "hatchling>=1.21" setuptools
+	$(BIN)/pip install --quiet --disable-pip-version-check "pytest>=8.0" "pytest-xdist>=3.5" "hypothesis>=6.100" "alerta>=8.5.3" "cronsim>=2.6" "healthchecks-decorator>=0.5.0" "healthchecks-wrapper>=0.1.6" "httpx<0.28" "pydantic>=2" packaging pytz "aiosmtpd>=1.4" "ruff>=0.6" "build>=1.0" "hatchling>=1.21" setuptools
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps "healthchecks-io>=0.4.4"  # it asks for an old croniter, and does without
 	touch $@
 
 run: $(BIN)/.run  ## serve on 127.0.0.1:8080, with the database in this folder
@@ -22,6 +23,9 @@ run: $(BIN)/.run  ## serve on 127.0.0.1:8080, with the database in this folder
 
 test: $(BIN)/.test  ## the quick tests, under a minute
 	$(BIN)/python -m pytest -q -n 4 --dist loadfile -m "not slow"
+
+test-slow: $(BIN)/.test  ## the slow tests alone: processes, clients, faults, long random runs
+	$(BIN)/python -m pytest -q -n 4 --dist loadfile -m slow
 
 test-all: $(BIN)/.test  ## all tests, with the slow fault tests
 	$(BIN)/python -m pytest -q -n 4 --dist loadfile

@@ -1155,10 +1155,10 @@ def next_wildcard_run(cron: Cron, zone: tzinfo, after: datetime) -> datetime | N
     start, offset = after, offset_at(zone, after)
     while run := next(iter(local_runs(cron, (after + offset).replace(tzinfo=None))), None):
         moment = run.replace(tzinfo=timezone.utc) - offset
-        if offset_at(zone, moment) == offset:
+        change = first_change(zone, start, moment)
+        if change is None:
             return moment
-        start = first_change(zone, start, moment)
-        after, offset = start - timedelta(minutes=1), offset_at(zone, start)
+        start, after, offset = change, change - timedelta(minutes=1), offset_at(zone, change)
     return None
 
 
@@ -1166,14 +1166,14 @@ def offset_at(zone: tzinfo, moment: datetime) -> timedelta:
     return moment.astimezone(zone).utcoffset()
 
 
-def first_change(zone: tzinfo, start: datetime, end: datetime) -> datetime:
-    """The first minute after start from which the zone's clock is another one; there must be one until end."""
+def first_change(zone: tzinfo, start: datetime, end: datetime) -> datetime | None:
+    """The first minute after start, up to end, from which the zone's clock is another one; None where it is not set."""
     offset = offset_at(zone, start)
     for minutes in (1440, 60, 1):
         step = timedelta(minutes=minutes)
-        while start + step < end and offset_at(zone, start + step) == offset:
+        while start + step <= end and offset_at(zone, start + step) == offset:
             start += step
-    return start + timedelta(minutes=1)
+    return start + timedelta(minutes=1) if start < end else None
 
 
 # Checks: jobs that promise to ping.
@@ -1390,11 +1390,12 @@ def next_slot(check: Check, now: int, tolerance: int) -> int | None:
     awaited = check.next_at if check.status == "up" else None
     if coming is None or (awaited is not None and awaited <= now) or check.status == "down":
         return coming
-    target = max(coming, awaited or 0)
-    if target - now > tolerance:
-        return target
-    following = next_run(check.schedule, check.tz, target)
-    return following if following is not None and target - now <= (following - target) // 4 else target
+    if awaited is not None and awaited > coming:     # the coming one is counted already
+        return awaited
+    if coming - now > tolerance:
+        return coming
+    following = next_run(check.schedule, check.tz, coming)
+    return following if following is not None and coming - now <= (following - coming) // 4 else coming
 
 
 def check_after_ping(check: Check, kind: str, rid: str | None, now: int, tolerance: int) -> Check:
@@ -1416,16 +1417,18 @@ def check_after_ping(check: Check, kind: str, rid: str | None, now: int, toleran
 
 
 def missed_runs(check: Check, now: int) -> int:
-    """How many runs of a check did not report in time before now; MOST_MISSED means that many or more."""
+    """How many runs of a check did not report in time before now; MOST_MISSED means that many or more. Runs of a cron
+    check are counted on the local clock, from the one that it was waiting for."""
     if check.last_ping_at is None:
         return 0
     last_slot = now - check.grace * 1000
     if check.kind == "simple":
         return max(0, min((last_slot - check.last_ping_at) // (check.timeout * 1000), MOST_MISSED))
-    missed, slot = 0, next_run(check.schedule, check.tz, check.last_ping_at)
-    while slot is not None and slot <= last_slot and missed < MOST_MISSED:
-        missed, slot = missed + 1, next_run(check.schedule, check.tz, slot)
-    return missed
+    zone = zone_of(check.tz)
+    first = check.last_ping_at if check.next_at is None else check.next_at - 1000
+    after, last = (datetime.fromtimestamp(ms // 1000, timezone.utc).astimezone(zone).replace(tzinfo=None) for ms in (first, last_slot))
+    runs = itertools.takewhile(lambda run: run <= last, local_runs(parse_cron(check.schedule), after))
+    return sum(1 for _ in itertools.islice(runs, MOST_MISSED))
 
 
 def flip_of(old: Check, new: Check, at: int, reason: str, now: int) -> Flip | None:
@@ -4375,9 +4378,11 @@ class Engine:
         if not self.settings.check_alerts:
             self._check_event(tables, "check_down", new, text, at, None)
             return None
-        if len(tables.find_checks_of(new.customer, 2, name=new.name)) > 1 and new.name:
-            title = f"{title} ({new.unique_key[:8]})"
-        report = check_report(new, title, "CheckDown", "major", text, self.settings.default_environment)
+        environment = self.settings.default_environment
+        known = tables.find_reported_alert(environment, title, "CheckDown", new.customer)
+        if known and known.status not in FINISHED_STATUSES and unpack(known.attributes).get("check") != new.unique_key:
+            title = f"{title} ({new.unique_key[:8]})"  # another check of the same name is down
+        report = check_report(new, title, "CheckDown", "major", text, environment)
         alert, _ = self._receive(tables, report, now, None, NO_EVENT)
         self._check_event(tables, "check_down", new, text, at, alert.id)
         return alert.id
@@ -4401,7 +4406,7 @@ class Engine:
         if check.status == "down" or deadline is None or deadline > now:
             tables.update_check(check, check._replace(due_at=None if check.status == "down" else deadline))
             return
-        self._flip(tables, check, check._replace(status="down", down_at=deadline, next_at=None), deadline, "timeout", now)
+        self._flip(tables, check, check._replace(status="down", down_at=deadline), deadline, "timeout", now)
         done.down.append(check.code)
 
     def get_project(self, customer: str) -> Project:
@@ -5236,11 +5241,11 @@ def refuse_other_sites(environ: dict[str, Any], settings: SimpleNamespace) -> No
     """Forbidden where a page of another site makes a browser call a server that asks nobody for a key: by its Origin,
     or by a name that was made to point here (DNS rebinding)."""
     host = environ.get("HTTP_HOST", "")
-    origin = environ.get("HTTP_ORIGIN", "").partition("://")[2]
+    origin = environ.get("HTTP_ORIGIN", "")
     named = urllib.parse.urlsplit("//" + host).hostname or ""
     known = urllib.parse.urlsplit(settings.base_url).hostname
     is_listed = "*" in settings.cors_origins or environ.get("HTTP_ORIGIN") in settings.cors_origins
-    if origin not in ("", host) and not is_listed:
+    if origin and origin.partition("://")[2] != host and not is_listed:          # "null" is some other site, too
         raise Forbidden("not from a page of another site, unless cors_origins names it")
     if not (settings.insecure or named in ("", "localhost", known) or re.fullmatch(r"[0-9.]+|[0-9a-f:]+", named)):
         raise Forbidden(f"not by the name {named[:100]}: without authentication only by address, localhost or base_url")
@@ -5387,7 +5392,7 @@ def refusal(call: Call, problem: Problem) -> Any:
     return call.dialect.refuse(call, problem)
 
 
-SECRET_PART = re.compile(r"([0-9a-f]{8})-[0-9a-f-]{27}|(?<=^/ping/)([^/]{4})[^/]*", re.I)
+SECRET_PART = re.compile(r"(/ping/+[^/]{4})[^/]*|([0-9a-f]{8})-[0-9a-f-]{27}", re.I)
 
 
 def loggable(path: str) -> str:
@@ -6293,7 +6298,7 @@ def alerta_config(api: Api, call: Call) -> Any:
 
 @route("GET", "/", None)
 def alerta_index(api: Api, call: Call) -> Any:
-    links = [{"rel": entry.function.__name__, "href": call.base + entry.path, "method": method}
+    links = [{"rel": entry.function.__name__, "href": call.base + re.sub(r":re:[^<>]*>", ">", entry.path), "method": method}
              for entry in ROUTES for method in entry.methods]
     return {"status": "ok", "uri": call.base, "data": {"description": "alertlite: an alert server and dead man's switch"},
             "links": sorted(links, key=lambda link: (link["href"], link["method"]))}
@@ -6396,8 +6401,12 @@ def hc_body(call: Call) -> dict[str, Any]:
 
 def hc_key(call: Call) -> str:
     """The key of a request; the header wins over the body (spec/healthchecks.md 1.4)."""
-    if call.environ["REQUEST_METHOD"] == "POST":
+    if call.environ["REQUEST_METHOD"].upper() == "POST":
         call.parsed = hc_body(call)
+    return hc_presented_key(call)
+
+
+def hc_presented_key(call: Call) -> str:
     if "HTTP_X_API_KEY" in call.environ:
         return call.environ["HTTP_X_API_KEY"] or "-"
     posted = (call.parsed or {}).get("api_key")
@@ -6407,9 +6416,7 @@ def hc_key(call: Call) -> str:
 def hc_refuse(call: Call, problem: Problem) -> Any:
     """The short bodies of this API's refusals (spec/healthchecks.md 1.5)."""
     if isinstance(problem, (Unauthenticated, MissingScope)):
-        posted = (call.parsed or {}).get("api_key", "")
-        key = call.environ.get("HTTP_X_API_KEY") or presented_key(call) or str(posted)
-        is_known = isinstance(problem, MissingScope) or len(key) == HC_KEY_LENGTH
+        is_known = isinstance(problem, MissingScope) or len(hc_presented_key(call)) == HC_KEY_LENGTH
         return 401, {"error": "wrong api key" if is_known else "missing api key"}
     if problem.status in (403, 405):
         return problem.status, b"", {"Content-Type": "text/html; charset=utf-8"}
@@ -6498,7 +6505,7 @@ def hc_slug(name: str, value: Any) -> str:
 
 
 def hc_zone(name: str, value: Any) -> str:
-    text = hc_text(36)(name, value)
+    text = hc_text(TEXT_LIMIT)(name, value)
     try:
         return parse_zone(text)
     except ValueError as error:
@@ -6531,19 +6538,20 @@ HC_COLUMNS = {"desc": "description", **{name: name for name in HC_FIELDS if name
 def slug_of(name: str) -> str:
     """The slug that versions 1 and 2 make of a name (spec/healthchecks.md 1.1)."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", plain)).strip("-_")
+    return re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", plain)).strip("-_")[:100]
 
 
-def parse_check(posted: dict[str, Any], version: str) -> CheckWanted:
-    """What a POST of a check asks for. Invalid names the first field that is wrong, in the order of HC_FIELDS."""
+def parse_check(posted: dict[str, Any], version: str, old: Check | None = None) -> CheckWanted:
+    """What a POST of a check asks for. Invalid names the first field that is wrong, in the order of HC_FIELDS.
+    old: the check that is changed."""
     values = {name: rule(name, posted[name]) for name, rule in HC_FIELDS.items() if name in posted}
     changes: dict[str, Any] = {}
     if "name" in values and version != "3":
         changes["slug"] = slug_of(values["name"])
     if "subject" in values or "subject_fail" in values:
-        keywords = {"success_kw": values.get("subject"), "failure_kw": values.get("subject_fail")}
-        changes.update({column: value for column, value in keywords.items() if value is not None})
-        changes["filter_subject"] = int(any(keywords.values()))
+        changes["success_kw"] = values.get("subject", old.success_kw if old else "")
+        changes["failure_kw"] = values.get("subject_fail", old.failure_kw if old else "")
+        changes["filter_subject"] = int(bool(changes["success_kw"] or changes["failure_kw"]))
     changes.update({HC_COLUMNS[name]: value for name, value in values.items() if name in HC_COLUMNS})
     if "schedule" in values:
         changes.update(kind="cron", schedule=values["schedule"])
@@ -6648,8 +6656,8 @@ def hc_get_check(api: Api, call: Call, version: str, **ident: str) -> Any:
 @route("POST", HC_CHECK, "write:checks")
 def hc_update_check(api: Api, call: Call, version: str, code: str) -> Any:
     with api.engine.store.read() as tables:              # whose it is comes before what is wrong with the body
-        read_check(api, call, tables, code)
-    return show_one_check(api, call, version, api.engine.update_check(code, parse_check(call.parsed, version), instance_of(call)))
+        wanted = parse_check(call.parsed, version, read_check(api, call, tables, code))
+    return show_one_check(api, call, version, api.engine.update_check(code, wanted, instance_of(call)))
 
 
 @route("DELETE", HC_CHECK, "write:checks")
@@ -6747,9 +6755,17 @@ def hc_status(api: Api, call: Call, version: str) -> Any:
 PING_ACTIONS = "start|fail|log|[0-9]+"
 
 
+def ping_parameter(call: Call, name: str) -> str | None:
+    """A parameter of a ping; None where it is missing. No ping is lost because something else there cannot be read."""
+    try:
+        return next((value for key, value in call.query if key == name), None)
+    except Invalid:
+        return None
+
+
 def parse_ping(call: Call, exit_status: int | None) -> PingSent | Problem:
     """How a ping came; Invalid, not raised, for a run id that is none."""
-    rid = next((value for key, value in call.query if key == "rid"), None)
+    rid = ping_parameter(call, "rid")
     if rid is not None and not re.fullmatch(UUID_FORM, rid.lower()):
         return Invalid("invalid uuid format")
     agent = call.environ.get("HTTP_USER_AGENT", "").encode("latin-1").decode("utf-8", "replace")[:200]
@@ -6785,7 +6801,7 @@ def hc_ping_by_slug(api: Api, call: Call, ping_key: str, slug: str, action: str 
     """A ping for the check with this slug; with create=1 it is made where there is none (spec/healthchecks.md 4.5)."""
     if slug != slug.lower():
         raise Invalid("invalid url format")
-    creates = call.parameter("create") == "1" and len(slug) <= 100
+    creates = ping_parameter(call, "create") == "1" and len(slug) <= 100
 
     def find(tables: Tables) -> PingTarget:
         project = tables.find_project(ping_key=ping_key)

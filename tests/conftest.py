@@ -161,6 +161,28 @@ def make_app(tmp_path: pathlib.Path) -> Any:
         application.close()
 
 
+def plain_path(path: str) -> str:
+    """The path of a route without the patterns of its parts: /ping/<code>/<action>."""
+    return re.sub(r"<(\w+):re:[^<>]*>", r"<\1>", path)
+
+
+def check_parts(app: App) -> dict[str, str]:
+    """What the parts of addresses about checks stand for, by the names that the routes have for them: of a new check,
+    which was pinged and has a body to show, and of its badges."""
+    check = app.call("POST", "/api/v3/checks/", {"name": "Stocked", "slug": "stocked", "tags": "stocked", "unique": ["slug"]}).json
+    app.call("POST", f"/ping/{check['uuid']}", raw=b"a body", key=None)
+    badge_key, signature = app.get("/api/v3/badges/")["badges"]["stocked"]["json3"].split("/")[4:6]
+    return {"version": "3", "code": check["uuid"], "unique_key": alertlite.unique_key_of(check["uuid"]), "number": "1", "slug": "stocked",
+            "ping_key": app.engine.get_project("").ping_key, "action": "log", "badge_key": badge_key, "signature": signature,
+            "tag": "stocked", "form": "json", "states": "3", "check_badge": check["badge_url"].split("/")[-1].removesuffix(".svg")}
+
+
+def check_address(path: str, parts: dict[str, str]) -> str:
+    """The address of a route about checks, with these parts in it."""
+    path = plain_path(path).replace("/b/<states>/<badge_key>", "/b/<states>/<check_badge>")
+    return re.sub(r"<(\w+)>", lambda match: parts[match[1]], path)
+
+
 class Server:
     """The real server in a process of its own, on a free port of the loopback address."""
 

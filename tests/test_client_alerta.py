@@ -26,6 +26,8 @@ from conftest import ADMIN_KEY, Server
 
 import alertlite
 
+pytestmark = pytest.mark.slow                      # each test starts processes; continuous integration runs them all
+
 ALERTA = [sys.executable, "-m", "alertaclient"]
 NUMBERS = itertools.count(1)
 

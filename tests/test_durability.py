@@ -18,6 +18,8 @@ from typing import Any
 import pytest
 from test_store import counts, recount
 
+pytestmark = pytest.mark.slow                      # each test starts processes; continuous integration runs them all
+
 LONGEST_RESTART = 5.0                                # seconds; the goal is 2 on the smallest host
 
 

@@ -6,19 +6,21 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import socket
 import time
 import urllib.parse
 from typing import Any
 
 import pytest
-from conftest import ADMIN_KEY, App, Server
+from conftest import ADMIN_KEY, App, Server, check_address, check_parts, plain_path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import alertlite
 
 ALERT_ID, BEAT_ID = "alert-of-the-tests-1", "heartbeat-of-the-tests-1"
+CHECK_ROUTES = ("/api/v", "/ping/", "/badge/", "/b/")
 
 
 class World(App):
@@ -33,9 +35,12 @@ class World(App):
         self.call("POST", "/key", {"id": "key-of-the-tests-1", "user": "eve", "scopes": ["read"]})
         self.parts = {"/alert/": ALERT_ID, "/heartbeat/": BEAT_ID, "/user/": user, "/key/": "key-of-the-tests-1", "/note/": note,
                       "/keys/": "eve"}
+        self.check_parts = check_parts(self)
 
     def address(self, path: str) -> str:
         """The path of a route with the ids of existing things in it."""
+        if path.startswith(CHECK_ROUTES):
+            return check_address(path, self.check_parts)
         words = path.split("/")
         for place, word in enumerate(words):
             if word.startswith("<"):
@@ -59,12 +64,19 @@ def listening(tmp_path_factory: pytest.TempPathFactory) -> Any:
     server.kill()
 
 
-def faults_of(answer: Any, log: str, statuses: tuple[int, ...] = (400,), names: str = "") -> list[str]:
+def faults_of(answer: Any, log: str, statuses: tuple[int, ...] = (400,), names: str = "", path: str = "") -> list[str]:
     """What is wrong with a refusal: its status, its form, its message, its line in the log."""
     faults = []
     if answer.status not in statuses:
         return [f"answered {answer.status} {answer.body[:200]!r}"]
-    body = answer.json
+    if path.startswith(CHECK_ROUTES):                       # spec/healthchecks.md 1.5 and 4.4
+        text = answer.json["error"] if path.startswith("/api/") and sorted(answer.json) == ["error"] else answer.body.decode()
+        body = {**dict.fromkeys(("errors", "requestId")), "status": "error", "code": answer.status, "message": text,
+                "requestId": answer.headers["X-Request-ID"]}
+        if not text or "{" in text or "\n" in text or path.startswith("/api/") != (answer.headers["Content-Type"] == "application/json"):
+            faults.append(f"its body is {answer.body[:200]!r}")
+    else:
+        body = answer.json
     if sorted(body) != ["code", "errors", "message", "requestId", "status"]:
         faults.append(f"its body has the keys {sorted(body)}")
     elif [body["status"], body["code"], body["requestId"]] != ["error", answer.status, answer.headers["X-Request-ID"]] \
@@ -82,7 +94,7 @@ def refuse(world: World, capsys: Any, method: str, path: str, raw: bytes, **expe
     before = world.stored()
     capsys.readouterr()
     answer = world.call(method, path, raw=raw)
-    faults = faults_of(answer, capsys.readouterr().err, **expected)
+    faults = faults_of(answer, capsys.readouterr().err, path=path, **expected)
     if world.stored() != before:
         faults.append("it changed what is stored")
     return [f"{method} {path} {raw[:80]!r}: {fault}" for fault in faults]
@@ -163,7 +175,11 @@ BODIES: dict[tuple[str, str], tuple[dict, dict[str, str]]] = {
     ("PUT", "/key/<ident:path>"): ({}, {"user": "name", "scopes": "list", "text": "text", "expireTime": "time", "customer": "name",
                                         "type": "name"}),
 }
-NO_BODY = {("POST", "/management/housekeeping")}           # answers POST as well as GET, and reads nothing
+# Those that answer POST as well as GET, and read nothing.
+NO_BODY = {("POST", "/management/housekeeping"), ("POST", "/api/v<version>/status"), ("POST", "/api/v<version>/status/")}
+# Those whose body is a check, and those that only look for a key in it.
+CHECK_BODIES = ["/api/v<version>/checks", "/api/v<version>/checks/", "/api/v<version>/checks/<code>"]
+KEY_BODIES = ["/api/v<version>/checks/<code>/pause", "/api/v<version>/checks/<code>/resume"]
 
 
 def kinds_of(words: str) -> list[str]:
@@ -172,8 +188,8 @@ def kinds_of(words: str) -> list[str]:
 
 
 def test_every_route_with_a_body_is_in_the_table() -> None:
-    routes = {(method, entry.path) for entry in alertlite.ROUTES for method in entry.methods if method in ("POST", "PUT", "PATCH")}
-    assert set(BODIES) == routes - NO_BODY
+    routes = {(method, plain_path(entry.path)) for entry in alertlite.ROUTES for method in entry.methods if method in ("POST", "PUT", "PATCH")}
+    assert set(BODIES) | {("POST", path) for path in CHECK_BODIES + KEY_BODIES} == routes - NO_BODY
 
 
 @pytest.mark.parametrize(("method", "path", "field"), [(*place, field) for place, (_, fields) in BODIES.items() for field in fields])
@@ -210,6 +226,90 @@ def test_every_route_refuses_a_body_that_is_no_json_object(world: World, capsys:
     faults = [fault for raw in rows for fault in refuse(world, capsys, method, world.address(path), raw)]
     faults += refuse(world, capsys, method, world.address(path), whole + b" " * 2**20, statuses=(413,))
     assert faults == []
+
+
+# What each kind of field of a check must refuse (spec/healthchecks.md 3.2).
+NO_TEXT = ["null", "5", "0", "1.5", "true", "false", "[]", '["a"]', "{}", "NaN", "1" * 30]
+CHECK_KINDS = {
+    "text": [*NO_TEXT, '"\\ud800"', '"\\udc00\\ud800"', '"a\\u0000b"'],
+    "longer than 100": ['"' + "x" * 101 + '"', '"' + "é" * 101 + '"'],
+    "longer than 200": ['"' + "x" * 201 + '"'],
+    "longer than 500": ['"' + "x" * 501 + '"'],
+    "longer than text": [LONG_TEXT],
+    "seconds": ["null", '"60"', '""', "60.0", "1.5", "1e3", "true", "false", "[]", "{}", "-1", "0", "59", "31536001", "9" * 18, "9" * 19, "9" * 5000,
+                "-" + "9" * 5000, "1e999", "-1e999", "NaN", "Infinity", "-Infinity"],
+    "flag": ["null", "0", "1", '"true"', '""', "[]", "{}", "NaN"],
+    "methods": ["null", '"GET"', '"post"', '"POST "', "5", "[]", "{}", '["POST"]', "true"],
+    "slug": ['"A"', '"a b"', '"a.b"', '"ü"', '"a\\n"', '"a/b"', '" a"'],
+    "schedule": ['""', '" "', '"* * * *"', '"* * * * * *"', '"60 * * * *"', '"0 0 30 2 *"', '"*/0 * * * *"', '"5-1 * * * *"', '"? * * * *"',
+                 '"@reboot"', '"* * * * *\\n"', '"\\u0663 * * * *"', '"0 0 * * 1#6"', '"H * * * *"', '"Mon *-*-* 08:00"'],
+    "zone": ['""', '"utc"', '"Mars/Phobos"', '"UTC+2"', '"../../etc/passwd"', '"/etc/localtime"', '"Europe/Riga\\n"', '"localtime"', '"Factory"'],
+    "unique": ["null", '"name"', "5", "{}", "true", "[5]", "[null]", '["desc"]', '[["name"]]', '["NAME"]', "[{}]"],
+    "receivers": ['"nobody"', '","', '" "', '"*,*"', '"00000000-0000-0000-0000-000000000000"', '"%"', '"' + "," * 1000 + '"'],
+}
+KEYWORDS = ("failure_kw", "start_kw", "subject", "subject_fail", "success_kw")
+FLAGS = ("filter_subject", "filter_body", "filter_http_body", "filter_default_fail", "manual_resume")
+CHECK_FIELDS = {
+    "channels": ("text", "longer than text"), "desc": ("text", "longer than text"), "grace": ("seconds",), "methods": ("methods",),
+    "name": ("text", "longer than 100"), "schedule": ("text", "longer than 100", "schedule"), "slug": ("text", "longer than 100", "slug"),
+    "tags": ("text", "longer than 500"), "timeout": ("seconds",), "tz": ("text", "longer than 100", "zone"), "unique": ("unique",),
+    **dict.fromkeys(KEYWORDS, ("text", "longer than 200")), **dict.fromkeys(FLAGS, ("flag",)),
+}
+
+
+@pytest.mark.parametrize("field", CHECK_FIELDS)
+@pytest.mark.parametrize("path", CHECK_BODIES)
+def test_every_field_of_a_check_refuses_what_it_cannot_hold(world: World, capsys: Any, path: str, field: str) -> None:
+    faults = []
+    for version in "123":
+        address = world.address(path.replace("<version>", version))
+        for kind in CHECK_FIELDS[field]:
+            for raw in CHECK_KINDS[kind]:
+                faults += refuse(world, capsys, "POST", address, f'{{"x": 1, "{field}": {raw}}}'.encode(), names=field)
+    assert faults == []
+
+
+@pytest.mark.parametrize("path", CHECK_BODIES)
+def test_a_check_for_receivers_that_do_not_exist_is_neither_made_nor_changed(world: World, capsys: Any, path: str) -> None:
+    assert set(CHECK_FIELDS) == set(alertlite.HC_FIELDS)
+    assert [fault for raw in CHECK_KINDS["receivers"] for fault in refuse(
+        world, capsys, "POST", world.address(path), f'{{"name": "changed", "channels": {raw}}}'.encode(), names="channel identifier")] == []
+
+
+@pytest.mark.parametrize("path", CHECK_BODIES + KEY_BODIES)
+def test_a_body_that_is_no_json_object_makes_changes_and_pauses_no_check(world: World, capsys: Any, path: str) -> None:
+    whole = b'{"name": "changed", "text": "a"}'
+    lenient = [b"", b"null"] if path in KEY_BODIES else [b""]      # spec/healthchecks.md 9: what clients send where nothing is asked for
+    ignored = (b'{"x": "\\ud800"}', b'{"\\u0000": 1}', b'{"x": 1e400}', b'{"x": ' + b"9" * 19 + b"}")      # in a field that is ignored
+    rows = [raw for raw, _ in WHOLE_BODIES if raw not in (*lenient, *ignored)]
+    rows += [b"\xef\xbb\xbf" + whole, whole[:-1], whole + b"x", whole[:-1] + b', "x": 1, "x": 1}', b"[" + whole + b"]"]
+    assert len(rows) > 30
+    faults = [fault for raw in rows for fault in refuse(world, capsys, "POST", world.address(path), raw)]
+    faults += refuse(world, capsys, "POST", world.address(path), whole + b" " * 2**20, statuses=(413,))
+    assert faults == []
+
+
+@pytest.mark.parametrize(("field", "raw", "reason"), [
+    ("bogus", '"\\ud800"', "half a surrogate pair"), ("\\u0000", "1", "a name with NUL"), ("bogus", "1e400", "an infinite number"),
+    ("bogus", "NaN", "not JSON, which the real server takes"), ("bogus", "9" * 5000, "a long number"), ("bogus", "[" * 30 + "]" * 30, "depth"),
+])
+def test_what_no_field_of_a_check_holds_is_ignored(app: App, field: str, raw: str, reason: str) -> None:
+    answer = app.call("POST", "/api/v3/checks/", raw=f'{{"name": "kept", "{field}": {raw}}}'.encode())
+    assert (answer.status, answer.json["name"]) == (201, "kept"), reason
+    assert app.get("/api/v3/checks/")["checks"] == [answer.json]
+
+
+@pytest.mark.parametrize(("field", "raw"), [
+    ("name", '"' + "é" * 100 + '"'), ("tags", '"' + "t" * 500 + '"'), ("desc", '"' + "x" * 100_000 + '"'), ("success_kw", '"' + "x" * 200 + '"'),
+    ("timeout", "60"), ("timeout", "31536000"), ("grace", "31536000"), ("slug", '"' + "_" * 100 + '"'), ("unique", "[]"),
+    ("unique", '["name", "name"]'), ("desc", '"\\ud83d\\ude00\\n\\t"'), ("tz", '"America/Argentina/ComodRivadavia"'), ("tags", '"\\u00a0 \\u2028 "'),
+    ("schedule", '"' + "0," * 45 + '0 * * * *"'),
+])
+def test_the_largest_and_oddest_check_that_is_allowed_is_shown_as_it_was_sent(app: App, field: str, raw: str) -> None:
+    answer = app.call("POST", "/api/v3/checks/", raw=f'{{"x": 1, "{field}": {raw}}}'.encode())
+    assert answer.status == 201, answer
+    shown = app.get(f"/api/v3/checks/{answer.json['uuid']}")
+    assert shown == answer.json and (shown[field] == json.loads(raw) if field not in ("unique", "tz") else shown["status"] == "new")
 
 
 @pytest.mark.parametrize(("field", "raw", "shown"), [
@@ -277,7 +377,7 @@ def test_header_lines_from_a_client_never_reach_the_answer(listening: Server) ->
 
 # --- addresses
 
-GETS = sorted({entry.path for entry in alertlite.ROUTES if "GET" in entry.methods})
+GETS = sorted({plain_path(entry.path) for entry in alertlite.ROUTES if {"GET", "ANY"}.intersection(entry.methods)})
 ALERT_NAMES = ["id", "resource", "event", "environment", "severity", "correlate", "status", "service", "group", "value", "text", "tag",
                "attributes.rack", "origin", "type", "createTime", "timeout", "rawData", "customer", "duplicateCount", "repeat",
                "previousSeverity", "trendIndication", "receiveTime", "lastReceiveId", "lastReceiveTime", "updateTime", "_.rack",
@@ -287,7 +387,7 @@ OTHER_NAMES = ["key", "user", "scope", "scopes", "expireTime", "count", "lastUse
                "%27%22",
                "a%00", "%0A", "%FF", "", "!", "q", "q.df", "group-by", "sort-by", "from-date", "to-date", "page", "page-size", "limit",
                "reverse",
-               "show-history", "show-raw-data", "expired", "info", "callback", "token"]
+               "show-history", "show-raw-data", "expired", "info", "callback", "token", "rid", "create", "slug", "seconds", "start", "end"]
 VALUES = ["", "x", "0", "-1", "9" * 19, "9" * 400, "1.5", "true", "null", "%27", "%22", "%25", "\\", "*", "%ED%9F%BF", "%F4%8F%BF%BF",
           "%C3%9F", "%0A",
           "%00", "%1B", "%FF", "%ED%A0%80", "%C0%80", "2030-01-01T00:00:00.000Z", "2030-99-99T00:00:00.000Z", "0001-01-01T00:00:00.000Z",
@@ -336,9 +436,10 @@ def look(world: World, capsys: Any, path: str, query: str) -> list[str]:
     log = capsys.readouterr().err
     if answer.status == 200:
         return [f"GET {path}?{query[:80]}: it logged {log!r}"] if log else []
-    return [f"GET {path}?{query[:80]}: {fault}" for fault in faults_of(answer, log, statuses=(400, 401, 404, 414, 416))]
+    return [f"GET {path}?{query[:80]}: {fault}" for fault in faults_of(answer, log, statuses=(400, 401, 404, 414, 416), path=path)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", GETS)
 def test_no_query_of_any_route_is_a_defect(world: World, capsys: Any, path: str) -> None:
     signs = [sign + value for sign in ("=", "!=") for value in ("x", "~x", "%ED%9F%BF")]
@@ -346,6 +447,7 @@ def test_no_query_of_any_route_is_a_defect(world: World, capsys: Any, path: str)
     assert [fault for query in queries for fault in look(world, capsys, world.address(path), query)] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/alerts", "/heartbeats", "/users", "/keys"])
 def test_no_value_of_any_filter_is_a_defect(world: World, capsys: Any, path: str) -> None:
     names = ALERT_NAMES + OTHER_NAMES if path != "/alerts" else ALERT_NAMES
@@ -374,26 +476,33 @@ def test_a_search_that_cannot_be_meant_is_refused(world: World, capsys: Any, que
     assert faults_of(answer, capsys.readouterr().err) == [], reason
 
 
-ROUTES_WITH_PARTS = [(method, entry.path) for entry in alertlite.ROUTES for method in entry.methods if "<" in entry.path]
+ROUTES_WITH_PARTS = [(method, plain_path(entry.path)) for entry in alertlite.ROUTES for method in entry.methods if "<" in entry.path]
 
 
+REFUSED_PARTS = ["%FF", "a%FFb", "%C0%80", "%ED%A0%80", "%00", "a%00b", "%0D%0A", "a%0Ab", "%1B", "%7F", "a//b"]
+UNKNOWN_PARTS = ["%ED%9F%BF" * 8, "%F4%8F%BF%BF" * 8, "x" * 3000, "%27%22;--", "%E2%80%AE", "*", "~", "..", ".", "%25", "00000000",
+                 "%F0%9F%98%80" * 8]
+# What means something there: (path, its last part) -> what.
+MEANT = {**{("/keys/<user>", part): "an administrator sees the empty list of any user" for part in UNKNOWN_PARTS},
+         ("/ping/<code>/<action>", "00000000"): "a run that ended with 0",
+         ("/ping/<ping_key>/<slug>/<action>", "00000000"): "the same"}
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "path"), ROUTES_WITH_PARTS)
 def test_no_part_of_a_path_is_a_defect(world: World, capsys: Any, method: str, path: str) -> None:
     body = json.dumps({**BODIES.get((method, path), ({},))[0], "text": "a", "tags": ["a"], "attributes": {"a": 1},
                        "_method": "delete"}).encode()
     body = body if method in ("POST", "PUT") else b""
-    refused = ["%FF", "a%FFb", "%C0%80", "%ED%A0%80", "%00", "a%00b", "%0D%0A", "a%0Ab", "%1B", "%7F", "a//b", "/a"]
-    unknown = ["%ED%9F%BF" * 8, "%F4%8F%BF%BF" * 8, "x" * 3000, "%27%22;--", "%E2%80%AE", "*", "~", "..", ".", "%25", "00000000",
-               "%F0%9F%98%80" * 8]
-    parts = path.split("/")
-    last = max(place for place, part in enumerate(parts) if part.startswith("<"))
+    before, _, after = re.fullmatch("(.*)(<[^<>]*>)(.*)", path).groups()
+    refused = REFUSED_PARTS + ["/a"] * before.endswith("/")
     faults = []
-    for bad in refused + unknown:
-        address = "/".join(parts[:last] + [bad] + parts[last + 1:])
+    for bad in refused + UNKNOWN_PARTS:
+        address = before + bad + after
         address = world.address(address) if "<" in address else address
-        if path == "/keys/<user>" and bad in unknown:
-            continue                                        # an administrator sees the empty list of any user
-        faults += refuse(world, capsys, method, address, body, statuses=(400,) if bad in refused else (400, 404))
+        if (path, bad) in MEANT:
+            continue
+        faults += refuse(world, capsys, "GET" if method == "ANY" else method, address, body, statuses=(400,) if bad in refused else (400, 404))
     assert faults == []
 
 
@@ -515,6 +624,42 @@ def check_search(app: App, text: str, field: str) -> None:
 @given(JSON_VALUES | REPORTS)
 def test_no_random_body_is_a_defect(fuzzed: World, body: Any) -> None:
     check_body(fuzzed, body)
+
+
+CHECKS = st.dictionaries(st.sampled_from([*CHECK_FIELDS, "api_key", "kind"]), JSON_VALUES | st.sampled_from(
+    [60, 31_536_000, "* * * * *", "0 0 L * 5#2", "Europe/Riga", "POST", "*", ["name", "tags"], True]), max_size=6)
+
+
+def check_check(app: App, body: Any, version: str) -> None:
+    answer = app.call("POST", f"/api/v{version}/checks", raw=json.dumps(body).encode())
+    assert answer.status in (200, 201, 400), answer
+    assert answer.status == 400 or app.get(f"/api/v{version}/checks/{answer.json['uuid']}") == answer.json
+    assert answer.status != 400 or answer.json.keys() == {"error"}
+
+
+@QUICK
+@given(JSON_VALUES | CHECKS, st.sampled_from("123"))
+def test_no_random_check_is_a_defect(fuzzed: World, body: Any, version: str) -> None:
+    check_check(fuzzed, body, version)
+
+
+@pytest.mark.slow
+@LONG
+@given(JSON_VALUES | CHECKS, st.sampled_from("123"))
+def test_no_random_check_of_many_is_a_defect(fuzzed: World, body: Any, version: str) -> None:
+    check_check(fuzzed, body, version)
+
+
+@QUICK
+@given(st.sampled_from(["GET", "POST", "HEAD", "BREW"]), st.sampled_from(["", "/", "/start", "/fail", "/log", "/0", "/255", "/256", "/" + "9" * 400]),
+       st.binary(max_size=200), st.text(st.characters(max_codepoint=255), max_size=300), st.text(st.characters(codec="utf-8"), max_size=40))
+def test_no_random_ping_is_a_defect(fuzzed: World, method: str, ending: str, body: bytes, agent: str, text: str) -> None:
+    address = f"/ping/{fuzzed.check_parts['code']}{ending}"
+    for query in ("", f"?create={urllib.parse.quote(text)}&rid=ABCDEF01-2345-6789-abcd-ef0123456789", f"?rid={urllib.parse.quote(text)}"):
+        answer = fuzzed.call(method, address + query, raw=body, headers={"User-Agent": agent}, key=None)
+        assert answer.status in (200, 400) and answer.body in (b"", b"OK", b"invalid uuid format", b"invalid url format") \
+            or b"control character" in answer.body, answer
+    assert fuzzed.call("GET", fuzzed.address("/api/v<version>/checks/<code>/pings/")).status == 200
 
 
 @QUICK

@@ -10,12 +10,13 @@ import sqlite3
 from typing import Any
 
 import pytest
-from conftest import ADMIN_KEY, App
+from conftest import ADMIN_KEY, App, check_address, check_parts, plain_path
 
 import alertlite
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 ERROR_KEYS = ["code", "errors", "message", "requestId", "status"]
+CHECK_ROUTES = ("/api/v", "/ping/", "/badge/", "/b/")        # their refusals are shorter: see test_http_healthchecks.py
 OPENED = {"auth": "off"}                             # no key, so that asking changes nothing, not even a key's uses
 
 
@@ -214,20 +215,23 @@ def test_answers_are_plain_json_with_sorted_names(app: App) -> None:
 def parts_of(app: App) -> dict[str, str]:
     """The ids of one thing of each kind, by the names that the routes have for them."""
     alert = app.post_alert(id="alert-of-the-tests-1")["id"]
-    app.call("POST", "/heartbeat", {"id": "heartbeat-of-the-tests", "origin": "backup"}, key=None)
-    user = app.call("POST", "/user", {"name": "Ann", "login": "ann"}, key=None).json["id"]
-    note = app.call("PUT", f"/alert/{alert}/note", {"text": "x"}, key=None).json["id"]
-    app.call("POST", "/key", {"id": "key-of-the-tests", "user": "ann"}, key=None)
-    return {"alert": alert, "heartbeat": "heartbeat-of-the-tests", "user": user, "note": note, "key": "key-of-the-tests", "keys": "ann"}
+    app.call("POST", "/heartbeat", {"id": "heartbeat-of-the-tests", "origin": "backup"})
+    user = app.call("POST", "/user", {"name": "Ann", "login": "ann"}).json["id"]
+    note = app.call("PUT", f"/alert/{alert}/note", {"text": "x"}).json["id"]
+    app.call("POST", "/key", {"id": "key-of-the-tests", "user": "ann"})
+    return {"alert": alert, "heartbeat": "heartbeat-of-the-tests", "user": user, "note": note, "key": "key-of-the-tests", "keys": "ann",
+            **{f"<{name}>": value for name, value in check_parts(app).items()}}
 
 
 def address(path: str, parts: dict[str, str]) -> str:
+    if path.startswith(CHECK_ROUTES):
+        return check_address(path, {name.strip("<>"): value for name, value in parts.items() if name.startswith("<")})
     words = path.split("/")
     return "/".join(parts[words[place - 1]] if word.startswith("<") else word for place, word in enumerate(words))
 
 
 def test_head_answers_as_get_does_but_for_the_body(make_app: Any) -> None:
-    app = make_app(**OPENED)
+    app = make_app(**OPENED, cors_origins="https://ui.test")
     parts = parts_of(app)
     for path in {entry.path for entry in alertlite.ROUTES if "GET" in entry.methods}:
         for headers in ({"X-Request-ID": "same"}, {"X-Request-ID": "same", "Accept-Encoding": "gzip", "Origin": "https://ui.test"}):
@@ -244,18 +248,30 @@ def test_head_of_a_refusal_has_no_body_either(app: App) -> None:
 
 def test_every_route_answers_options_without_a_key(app: App) -> None:
     methods: dict[str, set[str]] = {}
+    parts = parts_of(app)
+    before = app.stored()
     for entry in alertlite.ROUTES:
         methods.setdefault(entry.path, set()).update(entry.methods)
     for path, known in methods.items():
-        answer = app.call("OPTIONS", re.sub("<[^>]*>", "x", path), key=None)
+        answer = app.call("OPTIONS", address(path, parts), key=None)
+        if path.startswith(CHECK_ROUTES):            # spec/healthchecks.md 1.2: any page may call them
+            allowed = set(answer.headers.get("Access-Control-Allow-Methods", "").split(", "))
+            assert (answer.status, answer.body, answer.headers["Access-Control-Allow-Origin"]) == (204, b"", "*"), path
+            assert not path.startswith("/api/") or (known | {"OPTIONS"} <= allowed and answer.headers["Access-Control-Allow-Headers"]), path
+            continue
         assert (answer.status, answer.body, answer.headers["Content-Type"].split(";")[0]) == (200, b"", "text/html"), path
         assert known | {"OPTIONS"} <= set(answer.headers["Allow"].split(", ")), path
+    assert app.stored() == before                    # above all, none of them counts as a ping
 
 
 def test_paths_are_exact(app: App) -> None:
-    for path in {entry.path for entry in alertlite.ROUTES} - {"/"}:
-        exact = re.sub("<[^>]*>", "x", path)
-        assert app.call("GET", exact + "/").status in (404, 405), path
+    parts, paths = parts_of(app), {entry.path for entry in alertlite.ROUTES}
+    both = {plain_path(path) for path in paths if path != "/" and path.rstrip("/") in paths and path.rstrip("/") + "/" in paths}
+    names = ("checks", "checks/<code>/pings", "checks/<code>/flips", "checks/<unique_key>/flips", "channels", "badges", "status")
+    assert both == {f"/api/v<version>/{name}{end}" for name in names for end in ("", "/")} | {"/ping/<code>", "/ping/<code>/"}
+    for path in paths - {"/"}:
+        exact = address(path, parts)
+        assert plain_path(path) in both or app.call("GET", exact + "/").status in (404, 405), path
         assert app.call("GET", "/" + exact[1:].upper() if exact != "/_" else "/_/").status in (404, 405), path
 
 
@@ -518,7 +534,7 @@ def test_the_index_lists_every_route(app: App) -> None:
     index = app.get("/", key=None)
     assert (index["status"], index["uri"]) == ("ok", "http://alert.test")
     assert {(link["method"], link["href"]) for link in index["links"]} == {
-        (method, "http://alert.test" + entry.path) for entry in alertlite.ROUTES for method in entry.methods}
+        (method, "http://alert.test" + re.sub(r":re:[^<>]*>", ">", entry.path)) for entry in alertlite.ROUTES for method in entry.methods}
     assert [link["href"] for link in index["links"]] == sorted(link["href"] for link in index["links"])
 
 

@@ -7,13 +7,16 @@ import re
 from typing import Any
 
 import pytest
-from conftest import ADMIN_KEY, App
+from conftest import ADMIN_KEY, App, check_address, check_parts, plain_path
 
 import alertlite
 
-# The routes that each scope opens (contract 1.4). None is open to everybody, "any" to every caller that is somebody.
+# The routes that each scope opens (contract 1.4, and spec/healthchecks.md 1.2). None is open to everybody, "any" to every
+# caller that is somebody; [/] is with and without a slash.
 ROUTES_OF = {
-    None: "GET /, GET /_, GET /config, GET /management/gtg, GET /healthz",
+    None: "GET /, GET /_, GET /config, GET /management/gtg, GET /healthz, GET /api/v<version>/status[/], POST /api/v<version>/status[/],"
+          " ANY /ping/<code>[/], ANY /ping/<code>/<action>, ANY /ping/<ping_key>/<slug>, ANY /ping/<ping_key>/<slug>/<action>,"
+          " GET /badge/<badge_key>/<signature>.<form>, GET /badge/<badge_key>/<signature>/<tag>.<form>, GET /b/<states>/<badge_key>.<form>",
     "any": "GET /user/me, PUT /user/me, GET /user/me/attributes, PUT /user/me/attributes",
     "read:alerts": "GET /alert/<ident>, GET /alert/<ident>/notes, GET /alerts, GET /alerts/count, GET /alerts/history, GET /alerts/groups,"
                    " GET /alerts/tags, GET /environments, GET /services, GET /alerts/top10, GET /alerts/top10/count,"
@@ -32,12 +35,21 @@ ROUTES_OF = {
     "admin:keys": "DELETE /key/<ident:path>, POST /key/<ident:path>",
     "read:management": "GET /management/manifest, GET /management/status, GET /management/metrics",
     "admin:management": "GET /management/housekeeping, POST /management/housekeeping",
+    "read:checks": "GET /api/v<version>/checks[/], GET /api/v<version>/checks/<code>, GET /api/v<version>/checks/<unique_key>,"
+                   " GET /api/v<version>/checks/<code>/flips[/], GET /api/v<version>/checks/<unique_key>/flips[/],"
+                   " GET /api/v<version>/badges[/]",
+    "write:checks": "POST /api/v<version>/checks[/], POST /api/v<version>/checks/<code>, DELETE /api/v<version>/checks/<code>,"
+                    " POST /api/v<version>/checks/<code>/pause, POST /api/v<version>/checks/<code>/resume,"
+                    " GET /api/v<version>/checks/<code>/pings[/], GET /api/v<version>/checks/<code>/pings/<number>/body,"
+                    " GET /api/v<version>/channels[/]",
 }
-SCOPE_OF = {tuple(route.split()): scope for scope, routes in ROUTES_OF.items() for route in routes.split(", ")}
+SCOPE_OF = {tuple(route.replace("[/]", end).split()): scope for scope, routes in ROUTES_OF.items() for route in routes.split(", ")
+            for end in ("", "/")}
+CHECK_ROUTES = ("/api/v", "/ping/", "/badge/", "/b/")
 NEEDING = sorted((scope, *place) for place, scope in SCOPE_OF.items() if scope not in (None, "any"))
 # The scopes that exist (contract 5.2).
 SCOPES = ["read", "write", "admin", "delete:alerts", "write:users", "admin:users", "write:webhooks", "read:oembed", "read:userinfo",
-          *(f"{verb}:{noun}" for verb in ("read", "write", "admin") for noun in ("alerts", "blackouts", "heartbeats", "keys")),
+          *(f"{verb}:{noun}" for verb in ("read", "write", "admin") for noun in ("alerts", "blackouts", "heartbeats", "keys", "checks")),
           *(f"{verb}:{noun}" for verb in ("read", "admin") for noun in ("groups", "perms", "customers", "management"))]
 # A body that every route with this ending takes; no role or scope beyond the caller's.
 BODIES = {"/alert": {"resource": "web01", "event": "Scoped"}, "/heartbeat": {"origin": "scoped"},
@@ -75,9 +87,12 @@ class World(App):
         note = notes[0]["id"] if notes else self.call("PUT", "/alert/alert-of-the-tests/note", {"text": "x"}).json["id"]
         self.parts = {"alert": "alert-of-the-tests", "heartbeat": "heartbeat-of-the-tests", "user": "user-to-delete",
                       "key": "key-of-the-tests", "keys": "tester", "note": note}
+        self.check_parts = check_parts(self)
 
     def request(self, method: str, path: str, **more: Any) -> Any:
         """A request of a route that is right but for who sends it."""
+        if path.startswith(CHECK_ROUTES):
+            return self.call("GET" if method == "ANY" else method, check_address(path, self.check_parts), **more)
         words = path.split("/")
         address = "/".join(self.parts[words[place - 1]] if word.startswith("<") else word for place, word in enumerate(words))
         last = re.sub("/<[^>]*>$", "", path)
@@ -95,36 +110,64 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Any:
 # --- scopes
 
 def test_every_route_has_the_scope_that_the_contract_gives_it() -> None:
-    found = {(method, entry.path): entry.scope for entry in alertlite.ROUTES for method in entry.methods}
+    found = {(method, plain_path(entry.path)): entry.scope for entry in alertlite.ROUTES for method in entry.methods}
     assert {place: (found.get(place, "no route"), SCOPE_OF.get(place, "not in the table")) for place in found.keys() | SCOPE_OF.keys()
             if found.get(place, "no route") != SCOPE_OF.get(place, "not in the table")} == {}
 
 
 def test_only_these_routes_are_open(world: World) -> None:
     found = {(method, path) for method, path in SCOPE_OF if world.request(method, path, key=None).status != 401}
-    assert found == {("GET", "/"), ("GET", "/_"), ("GET", "/config"), ("GET", "/management/gtg"), ("GET", "/healthz")}
+    status = "/api/v<version>/status"
+    assert {place for place in found if not place[1].startswith(("/ping/", "/badge/", "/b/"))} == {
+        ("GET", "/"), ("GET", "/_"), ("GET", "/config"), ("GET", "/management/gtg"), ("GET", "/healthz"),
+        *((method, status + end) for method in ("GET", "POST") for end in ("", "/"))}
+    assert {path for _, path in SCOPE_OF if path.startswith(("/ping/", "/badge/", "/b/"))} == {
+        path for _, path in found if path.startswith(("/ping/", "/badge/", "/b/"))}
 
 
 def test_the_scopes_that_exist_are_those_of_the_contract() -> None:
-    assert sorted(alertlite.SCOPES) == sorted(SCOPES) and len(SCOPES) == 29
+    assert sorted(alertlite.SCOPES) == sorted(SCOPES) and len(SCOPES) == 32
 
 
 @pytest.mark.parametrize(("scope", "method", "path"), NEEDING)
 def test_a_route_serves_exactly_those_whose_scope_grants_it(world: World, scope: str, method: str, path: str) -> None:
     world.stock()
     before = world.stored()
-    for key in (None, "unknown-key-0123456789abcdef", ""):
+    is_check_route = path.startswith(CHECK_ROUTES)    # these tell no more than that the key is wrong (contract 1.4)
+    for key in (None, "unknown-key-0123456789abcdef", "x" * 32, ""):
         answer = world.request(method, path, key=key)
-        assert (answer.status, "WWW-Authenticate" in answer.headers) == (401, True), key
+        assert (answer.status, "WWW-Authenticate" in answer.headers) == (401, not is_check_route), key
+        assert not is_check_route or answer.json == {"error": "wrong api key" if key == "x" * 32 else "missing api key"}, key
     refusing = [held for held in SCOPES if not grants(held, scope)]
     assert refusing
     for held in refusing:
         answer = world.request(method, path, key=world.keys[held])
-        assert (answer.status, answer.json["message"]) == (403, f"Missing required scope: {scope}"), held
+        expected = (401, {"error": "wrong api key"}) if is_check_route else (403, f"Missing required scope: {scope}")
+        assert (answer.status, answer.json if is_check_route else answer.json["message"]) == expected, held
     assert world.stored() == before
     for held in [scope, *(held for held in SCOPES if grants(held, scope) and held != scope)]:
         answer = world.request(method, path, key=world.keys[held])
         assert answer.status not in (401, 403) and answer.status < 500, (held, answer)
+
+
+@pytest.mark.parametrize(("scope", "method", "path"), [row for row in NEEDING if row[2].startswith("/api/")])
+def test_a_route_of_checks_judges_a_key_in_its_own_header_alike(world: World, scope: str, method: str, path: str) -> None:
+    world.stock()
+    before = world.stored()
+    for held in [held for held in SCOPES if not grants(held, scope)]:
+        assert world.request(method, path, key=None, headers={"X-Api-Key": world.keys[held]}).status == 401, held
+    for headers in ({"X-Api-Key": ""}, {"X-Api-Key": "x" * 32}, {"X-Api-Key": "x" * 32, "Authorization": f"Key {ADMIN_KEY}"}):
+        assert world.request(method, path, key=None, headers=headers).status == 401, headers
+    if method == "POST":                             # a key in the body, where the header does not say otherwise (contract 1.4)
+        for body in ({"api_key": "x" * 32}, {"api_key": world.keys["read:checks"]}, {"api_key": None}, {"api_key": ["x"]}):
+            assert world.request(method, path, key=None, body=body).status == 401, body
+        assert world.request(method, path, key=None, body={"api_key": ADMIN_KEY}, headers={"X-Api-Key": ""}).status == 401
+    assert world.stored() == before
+    granted = [{"headers": {"X-Api-Key": world.keys[scope]}}]
+    granted += [{"body": {"api_key": world.keys[scope]}}] if method == "POST" else []
+    for more in granted:
+        answer = world.request(method, path, key=None, **more)
+        assert answer.status not in (401, 403) and answer.status < 500, (more, answer)
 
 
 @pytest.mark.parametrize(("method", "path"), [place for place, scope in SCOPE_OF.items() if scope == "any"])

@@ -22,6 +22,8 @@ import pytest
 
 import alertlite
 
+pytestmark = pytest.mark.slow                      # each test starts processes; continuous integration runs them all
+
 PROGRAM = str(pathlib.Path(alertlite.__file__))
 
 

@@ -301,6 +301,23 @@ def test_every_check_that_was_recorded_is_compared_in_a_list(replay):
     assert {row["check"]["uuid"].strip("<>") for row in rows} == (made | set(BEFORE)) - UNLIKE and len(rows) == 33
 
 
+# --- what the recording does not show
+
+@pytest.mark.parametrize(("stored", "posted", "is_on", "reason"), [
+    ({}, {"subject": "OK"}, True, "a keyword turns it on"),
+    ({}, {"subject": ""}, False, "there is no keyword"),
+    ({"subject": "OK"}, {"subject": ""}, False, "the only keyword is gone"),
+    ({"subject_fail": "ERR"}, {"subject": ""}, True, "the other keyword is still there"),
+    ({"subject": "OK"}, {"subject_fail": ""}, True, "the other keyword is still there"),
+    ({"failure_kw": "ERR"}, {"subject": ""}, True, "the other keyword may have come by its newer name"),
+    ({"subject": "OK"}, {"subject": "", "filter_subject": True}, True, "what is said outright wins"),
+])
+def test_an_older_name_of_a_keyword_turns_its_filter_on_while_either_keyword_is_there(app, stored, posted, is_on, reason):
+    """spec/healthchecks.md 3.2: subject and subject_fail each set filter_subject to "either keyword non-empty"."""
+    check = app.call("POST", "/api/v3/checks/", {"name": "Subjects", **stored}).json
+    assert app.call("POST", f"/api/v3/checks/{check['uuid']}", posted).json["filter_subject"] is is_on, reason
+
+
 # --- how the data was made: python tests/test_recorded_healthchecks.py FOLDER
 
 PARTS = ("create", "create-validation", "read", "update", "pings", "history", "pause-resume", "badges")

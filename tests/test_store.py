@@ -563,7 +563,9 @@ def test_every_table_and_index_has_a_comment_above_it() -> None:
 
 @pytest.mark.parametrize(("table", "row", "ordered"), [
     ("alerts", alertlite.Alert, True), ("alert_history", alertlite.HistoryEntry, True), ("users", alertlite.User, True),
-    ("api_keys", alertlite.ApiKey, True), ("notes", alertlite.Note, False),
+    ("api_keys", alertlite.ApiKey, True), ("checks", alertlite.Check, True), ("pings", alertlite.Ping, True),
+    ("flips", alertlite.Flip, True), ("projects", alertlite.Project, True), ("receivers", alertlite.Receiver, True),
+    ("notes", alertlite.Note, False),
     ("heartbeats JOIN beats ON heartbeat = seq", alertlite.Heartbeat, False),
 ])
 def test_a_value_has_the_fields_of_its_table(store: alertlite.Store, table: str, row: Any, ordered: bool) -> None:
