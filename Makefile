@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow test-all lint check bench dist map clean
+.PHONY: help run test test-slow test-all lint check bench dist install uninstall map clean
 
 help:  ## show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,21 @@ bench: $(BIN)/.test  ## speed, as ratios to a bare bottle + waitress server meas
 
 dist: $(BIN)/.test  ## wheel and source archive in dist/
 	$(BIN)/python -m build --no-isolation
+
+PREFIX ?= /opt/alertlite
+UNITS ?= /etc/systemd/system
+
+install:  ## install to /opt/alertlite, with systemd units (as root); then: systemctl enable --now alertlite.socket alertlite
+	$(PYTHON) -m venv $(DESTDIR)$(PREFIX)
+	$(DESTDIR)$(PREFIX)/bin/pip install --quiet --disable-pip-version-check .
+	mkdir -p $(DESTDIR)$(UNITS)
+	for unit in alertlite.service alertlite.socket alertlite-notify@.service; do \
+		sed 's|/opt/alertlite|$(PREFIX)|' $$unit > $(DESTDIR)$(UNITS)/$$unit; done
+	@echo "installed. Settings go to /etc/alertlite.conf; start: systemctl daemon-reload; systemctl enable --now alertlite.socket alertlite"
+
+uninstall:  ## remove what install made; the database in /var/lib/private/alertlite stays
+	rm -rf $(DESTDIR)$(PREFIX)
+	rm -f $(DESTDIR)$(UNITS)/alertlite.service $(DESTDIR)$(UNITS)/alertlite.socket $(DESTDIR)$(UNITS)/alertlite-notify@.service
 
 map:  ## the sections of alertlite.py and their sizes
 	@awk '/^# =+ [A-Z]+$$/ {if (name) printf "  %-9s %5d lines\n", name, NR - start; name = $$3; start = NR} END {printf "  %-9s %5d lines\n", name, NR - start}' alertlite.py

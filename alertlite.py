@@ -254,6 +254,11 @@ SEVERITIES = {
     "normal": (7, "#00CC00"), "ok": (7, "#00CC00"), "cleared": (7, "#00CC00"),
     "debug": (8, "#9D006D"), "trace": (9, "#7554BF"), "unknown": (10, "silver"),
 }
+# Severities of the Waldur API, from the mildest on: name -> ours, the first of which a posted one becomes.
+WALDUR_SEVERITIES = {
+    "Debug": ("debug", "trace"), "Info": ("informational", "normal", "ok", "cleared"),
+    "Warning": ("warning", "minor", "indeterminate", "unknown"), "Error": ("major",), "Critical": ("critical", "security")}
+WALDUR_NAMES = {ours: name for name, all_ours in WALDUR_SEVERITIES.items() for ours in all_ours}
 NORMAL_SEVERITIES = frozenset(name for name, (code, _) in SEVERITIES.items() if code == SEVERITIES["normal"][0])
 FIRST_PREVIOUS_SEVERITY = "indeterminate"
 
@@ -555,6 +560,7 @@ class Alert(NamedTuple):
     last_receive_id: str
     last_received_at: int
     updated_at: int
+    closed_at: int | None
     due_at: int | None
     superseded: int
 
@@ -619,6 +625,8 @@ def alert_in_status(alert: Alert, status: str, now: int, **changes: Any) -> Aler
     """The alert in another status, remembering the one it leaves; other changes are made in any case."""
     if status != alert.status:
         changes.update(status=status, previous_status=alert.status, updated_at=now)
+        if (status in FINISHED_STATUSES) != (alert.status in FINISHED_STATUSES):
+            changes["closed_at"] = now if status in FINISHED_STATUSES else None
     return alert._replace(**changes) if changes else alert
 
 
@@ -664,7 +672,8 @@ def new_alert(report: AlertReport, now: int) -> Alert:
         created_at=now if report.created_at is None else report.created_at, timeout=report.timeout,
         raw_data=report.raw_data, customer=report.customer, duplicate_count=0, repeat=0,
         previous_severity=FIRST_PREVIOUS_SEVERITY, trend=severity_trend(FIRST_PREVIOUS_SEVERITY, report.severity),
-        received_at=now, last_receive_id=report.id, last_received_at=now, updated_at=now, due_at=None, superseded=0)
+        received_at=now, last_receive_id=report.id, last_received_at=now, updated_at=now,
+        closed_at=now if status in FINISHED_STATUSES else None, due_at=None, superseded=0)
 
 
 def remembered_timeout(history: list[HistoryEntry], action: str) -> int | None:
@@ -2102,6 +2111,9 @@ SAVE_USER = save_sql("users", User._fields)
 SAVE_KEY = save_sql("api_keys", ApiKey._fields)
 
 
+LOCKED = 75                                        # exit status where another process uses the database
+
+
 class StartupRefused(Exception):
     """The database must not be touched; the text says why, and code is the exit status (see sysexits.h)."""
 
@@ -2127,7 +2139,8 @@ ALERT_FIELDS = {
     "duplicateCount": Column("duplicate_count", "number"), "repeat": Column("repeat", "flag"),
     "previousSeverity": Column("previous_severity", "text"), "trendIndication": Column("trend", "text"),
     "receiveTime": Column("received_at", "time"), "lastReceiveId": Column("last_receive_id", "text"),
-    "lastReceiveTime": Column("last_received_at", "time"), "updateTime": Column("updated_at", "time"),
+    "lastReceiveTime": Column("last_received_at", "time"), "updateTime": Column("updated_at", "time"), "closeTime": Column("closed_at", "time"),
+    "previousStatus": Column("coalesce(previous_status, '')", "text"),
 }
 SNAKE_NAMES = {re.sub("([A-Z])", r"_\1", name).lower(): name for name in ALERT_FIELDS}
 
@@ -2263,6 +2276,8 @@ SORT_SQL = {
     "status": "CASE status " + " ".join(f"WHEN '{name}' THEN '{letter}'" for name, (letter, _) in STATUSES.items()) + " END",
     "timeoutLeft": "CASE WHEN status IN ('ack', 'shelved') THEN updated_at ELSE last_received_at END + timeout * 1000",
     "duration": "last_received_at - created_at",
+    "scopedSeverity": "CASE severity " + " ".join(f"WHEN '{ours}' THEN {code}" for code, names in enumerate(WALDUR_SEVERITIES.values())
+                                                  for ours in names) + " END",
 }
 NEWEST_FIRST = frozenset({"createTime", "receiveTime", "lastReceiveTime", "updateTime"})
 UNSORTABLE = frozenset({"id", "tag", "tags"})
@@ -2536,7 +2551,8 @@ class Tables:
 
     def find_old_informational(self, before: int, limit: int) -> list[Alert]:
         return [Alert(*row) for row in self.rows(
-            f"SELECT {ALERT_COLUMNS} FROM alerts WHERE severity = 'informational' AND last_received_at < ? LIMIT ?", (before, limit))]
+            f"SELECT {ALERT_COLUMNS} FROM alerts WHERE severity = 'informational' AND type <> ? AND last_received_at < ? LIMIT ?",
+            (SCOPED_TYPE, before, limit))]
 
     # --- searching
 
@@ -2842,7 +2858,7 @@ class Tables:
         conditions += [("instr(tags, ?) > 0", tag) for tag in wanted]
         rows = self.rows(f"SELECT {CHECK_COLUMNS} FROM checks WHERE customer = ?" + "".join(f" AND {sql}" for sql, _ in conditions)
                          + " ORDER BY seq LIMIT 100000", (customer, *(value for _, value in conditions)))
-        return [check for check in (Check(*row) for row in rows) if wanted <= set(check_tags(check))]
+        return [check for check in (Check(*row) for row in rows) if not wanted or wanted <= set(check_tags(check))]
 
     def count_checks(self, customer: str) -> int:
         return self.row("SELECT count(*) FROM checks WHERE customer = ?", (customer,))[0]
@@ -3343,6 +3359,28 @@ class Store:
         finally:
             self.readers.put(reader)
 
+    def backup(self, target: str) -> None:
+        """Writes a verified copy of the database to a file, while others write; StartupRefused where that fails.
+
+        The copy is one file without deleted rows. It gets its name last, so that there is never half a copy of that name.
+        """
+        part = target + ".part"
+        try:
+            pathlib.Path(part).unlink(missing_ok=True)
+            with contextlib.closing(sqlite3.connect(self.path, isolation_level=None)) as db:
+                db.execute("VACUUM INTO ?", (part,))
+            check_copy(part)
+            with open(part, "rb") as file:
+                os.fsync(file.fileno())
+            os.replace(part, target)
+            folder = os.open(os.path.dirname(os.path.abspath(target)), os.O_RDONLY | os.O_DIRECTORY)
+            os.fsync(folder)
+            os.close(folder)
+        except (OSError, sqlite3.Error) as error:
+            with contextlib.suppress(OSError):
+                os.unlink(part)
+            raise StartupRefused(f"no copy was written to {target}: {error}", 74) from None
+
     def has_keys(self) -> bool:
         with self.read() as tables:
             return bool(tables.row("SELECT 1 FROM api_keys LIMIT 1"))
@@ -3355,6 +3393,25 @@ class Store:
                 reader.tables.db.close()
         self.db.close()
         self.lock_file.close()
+
+
+def check_copy(path: str) -> int:
+    """Verifies a copy of a database, whole; its schema's version. StartupRefused that says what is wrong with it."""
+    if not os.path.isfile(path):
+        raise StartupRefused(f"{path} is not a file", 66)
+    try:
+        with contextlib.closing(sqlite3.connect(pathlib.Path(path).resolve().as_uri() + "?mode=ro", uri=True)) as db:
+            application, version = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
+            found = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        raise StartupRefused(f"{path} is damaged or no database: {error}", 65) from None
+    if application != APPLICATION_ID:
+        raise StartupRefused(f"{path} is not a database of alertlite", 65)
+    if found != "ok":
+        raise StartupRefused(f"{path} is damaged: {found}", 65)
+    if version > SCHEMA_VERSION:
+        raise StartupRefused(f"{path} was written by a newer alertlite (schema {version}, this one knows {SCHEMA_VERSION})", 65)
+    return version
 
 
 def require_sqlite() -> None:
@@ -3375,7 +3432,7 @@ def lock_database(path: str) -> Any:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         lock.close()
-        raise StartupRefused(f"another alertlite is using {path}", 75) from None
+        raise StartupRefused(f"another alertlite is using {path}", LOCKED) from None
     return lock
 
 
@@ -3567,11 +3624,12 @@ def connect_to(host: str, port: int, policy: str, timeout: float) -> socket.sock
 
 
 @contextlib.contextmanager
-def cut_off_after(connection: socket.socket, seconds: float) -> Iterable[None]:
-    """Ends a connection when the time is over, however slowly the other side keeps it alive."""
+def cut_off_after(find_socket: Callable[[], socket.socket | None], seconds: float) -> Iterable[None]:
+    """Ends a connection when the time is over, however slowly the other side keeps it alive. find_socket: the socket as
+    it is then, since TLS puts another in its place."""
     def cut() -> None:
-        with contextlib.suppress(OSError):
-            connection.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError, AttributeError):
+            find_socket().shutdown(socket.SHUT_RDWR)
 
     timer = threading.Timer(seconds, cut)
     timer.daemon = True
@@ -3580,7 +3638,6 @@ def cut_off_after(connection: socket.socket, seconds: float) -> Iterable[None]:
         yield
     finally:
         timer.cancel()
-        connection.close()
 
 
 def request_url(sending: Sending, url: str, body: bytes, headers: dict[str, str], method: str = "POST") -> tuple[bytes, Any]:
@@ -3589,10 +3646,14 @@ def request_url(sending: Sending, url: str, body: bytes, headers: dict[str, str]
     settings, secure = sending.settings, parts.scheme == "https"
     port = parts.port or (443 if secure else 80)
     connection = connect_to(parts.hostname, port, settings.private_targets, settings.delivery_timeout)
-    with cut_off_after(connection, settings.delivery_timeout):
+    if secure:
+        connection = ssl.create_default_context().wrap_socket(connection, server_hostname=parts.hostname, do_handshake_on_connect=False)
+    with connection, cut_off_after(lambda: connection, settings.delivery_timeout):
         try:
+            if secure:
+                connection.do_handshake()
             client = http.client.HTTPConnection(parts.hostname, port)
-            client.sock = ssl.create_default_context().wrap_socket(connection, server_hostname=parts.hostname) if secure else connection
+            client.sock = connection
             target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
             client.request(method, target, body or None, {"User-Agent": f"alertlite/{__version__}", **headers})
             answer = client.getresponse()
@@ -3652,6 +3713,7 @@ def mail_of(message: Message, sender: str, receivers: list[str]) -> email.messag
 
 
 def send_email(sending: Sending, message: Message) -> None:
+    """By the mail server of the settings; STARTTLS where it offers it, and always before a password is sent."""
     settings = sending.settings
     if not settings.smtp_url:
         raise Failed("no mail server is set (ALERTLITE_SMTP_URL)")
@@ -3662,7 +3724,7 @@ def send_email(sending: Sending, message: Message) -> None:
     try:
         make = smtplib.SMTP_SSL if secure else smtplib.SMTP
         with make(parts.hostname, parts.port or (465 if secure else 587), timeout=settings.delivery_timeout) as client, \
-                cut_off_after(client.sock, settings.delivery_timeout):
+                cut_off_after(lambda: client.sock, settings.delivery_timeout):
             if not secure and "starttls=off" not in parts.query and (client.ehlo() and client.has_extn("starttls") or parts.username):
                 client.starttls(context=ssl.create_default_context())
             if parts.username:
@@ -3987,7 +4049,8 @@ MIRROR_TYPES = ("heartbeatAlert", "checkAlert")      # alerts about something th
 class Engine:
     """Everything that can happen, on one store."""
 
-    def __init__(self, store: Store, clock: Clock, settings: SimpleNamespace):
+    def __init__(self, store: Store, clock: Clock, settings: SimpleNamespace, event_types: Iterable[EventType] = ()):
+        """event_types: those beyond the built-in ones."""
         self.store, self.clock, self.settings = store, clock, settings
         self.started_at = self.listening_since = clock.now()
         self.metrics = Metrics()
@@ -4000,6 +4063,7 @@ class Engine:
         self.password_places = threading.Semaphore(3)      # sign-ins that may wait; more would take all threads
         self.passwords: dict[str, str] = {}          # login -> hash of the password last found right
         self.review_after_changed_settings()
+        self.sync_event_types(event_types)
 
     def review_after_changed_settings(self) -> None:
         """Deadlines are stored; where a setting that they depend on has changed, the timer looks at every row again."""
@@ -4024,8 +4088,8 @@ class Engine:
         reopens: whether a report of something finished opens that again, or makes a new alert."""
         now = self.clock.now()
         report = report._replace(customer=self.customer_for(report.customer, caller))
-        self.refuse_by_policy(report)
-        if report.event in self.settings.heartbeat_events:
+        self.refuse_by_policy(report, needs_service=reopens)
+        if report.event in self.settings.heartbeat_events and reopens:
             wanted = {"environment": report.environment, "severity": report.severity, "service": report.service, "group": report.group}
             beat = Beat(report.id, report.origin, report.customer, report.tags, wanted, report.timeout, now)
             return Received(None, [], self.store.write(lambda tables: self._beat(tables, beat, now)))
@@ -4038,12 +4102,12 @@ class Engine:
             raise Invalid(f"not allowed to set customer to '{wanted}'")
         return caller.customer or wanted
 
-    def refuse_by_policy(self, report: AlertReport) -> None:
+    def refuse_by_policy(self, report: AlertReport, needs_service: bool = True) -> None:
         allowed = self.settings.allowed_environments
         if "*" not in allowed and report.environment not in allowed:
             self.metrics.count("rejected")
             raise Forbidden("[POLICY] Alert environment does not match one of " + ", ".join(allowed))
-        if self.settings.require_service and not report.service:
+        if self.settings.require_service and needs_service and not report.service:
             self.metrics.count("rejected")
             raise Forbidden("[POLICY] Alert must define a service")
 
@@ -4054,8 +4118,8 @@ class Engine:
             if old.status in FINISHED_STATUSES:
                 tables.update_alert(old, old._replace(superseded=1))
                 old = None
-            else:                                    # what it is and since when stays as it was first said
-                report = report._replace(created_at=old.created_at, attributes={})
+            else:                                    # what it is, since when, and what people did, stays as it is
+                report = report._replace(created_at=old.created_at, attributes={}, status=old.status)
         decision = decide_report(old, report, now)
         created_at = now if report.created_at is None else report.created_at
         entry = HistoryEntry(None, 0, report.id, report.event, report.severity, decision.alert.status, report.value,
@@ -4086,8 +4150,10 @@ class Engine:
 
     def _change(self, tables: Tables, alert: Alert, decision: Decision, now: int, user: str | None, text: str | None,
                 timeout: int | None) -> Alert:
-        """Writes what an operator or the timer decided."""
+        """Writes what an operator or the timer decided. Conflict for opening what a newer alert has taken the place of."""
         changed = decision.alert
+        if changed.superseded and changed.status not in FINISHED_STATUSES:
+            raise Conflict("a newer alert about the same has taken its place")
         return self._record(tables, alert, decision, now, None, HistoryEntry(
             None, alert.seq, alert.id, alert.event, changed.severity, changed.status, alert.value, text, decision.entry, now, user, timeout))
 
@@ -4426,7 +4492,7 @@ class Engine:
 
     # --- receivers and events
 
-    def sync_event_types(self, more: list[EventType]) -> None:
+    def sync_event_types(self, more: Iterable[EventType]) -> None:
         """At the start: the built-in event types and those of the operator's file are stored; none is taken away."""
         kinds = pack_list(KINDS)
         built_in = [EventType(name, title, text, "[]" if name in NOT_BY_DEFAULT else kinds, "[]", 0, "")
@@ -4437,7 +4503,7 @@ class Engine:
         changed = [kind for kind in wanted if known.get(kind.name) != kind]
         if changed:
             self.store.write(lambda tables: [tables.save_event_type(kind) for kind in changed])
-        for name in known.keys() - {kind.name for kind in wanted}:
+        for name in known.keys() - {kind.name for kind in wanted} if more else ():
             log(4, f"event type {name} is stored but neither built in nor in the file of event types; it is kept")
 
     def create_receiver(self, receiver: Receiver) -> Receiver:
@@ -7294,13 +7360,9 @@ def alertmanager_text(posted: dict[str, Any], alerts: list[dict[str, Any]]) -> t
 # The Waldur (NodeConductor) alerts API: alerts on a scope, an address of something (spec/waldur-alerts.md). Its alerts are
 # those of the one store: the scope's path is the resource, the alert type the event.
 
-WALDUR_SEVERITIES = {                                # name -> ours, the first of which a posted one becomes
-    "Debug": ("debug", "trace"), "Info": ("informational", "normal", "ok", "cleared"),
-    "Warning": ("warning", "minor", "indeterminate", "unknown"), "Error": ("major",), "Critical": ("critical", "security")}
-WALDUR_NAMES = {ours: name for name, all_ours in WALDUR_SEVERITIES.items() for ours in all_ours}
 WALDUR_LARGEST_PAGE, WALDUR_PAGE = 100, 10
 AGGREGATES = ("customer", "project", "project_group")
-WALDUR_SORTING = {"severity": Order("severity", True), "-severity": Order("severity", False),
+WALDUR_SORTING = {"severity": Order("scopedSeverity", False), "-severity": Order("scopedSeverity", True),
                   "created": Order("createTime", True), "-created": Order("createTime", False)}
 
 
@@ -7319,7 +7381,7 @@ def waldur_refuse(call: Call, problem: Problem) -> Any:
     headers = {**problem.headers, **({"WWW-Authenticate": "Token"} if problem.status == 401 else {})}
     if problem.status == 405:
         headers["Allow"] = ", ".join(call.methods)
-    details = {401: "Invalid token." if call.dialect.key(call) else "Authentication credentials were not provided.",
+    details = {401: "Invalid token." if call.dialect.key(call) not in ("", "-") else "Authentication credentials were not provided.",
                403: "Permission denied.", 404: problem.message if problem.message == "Invalid page." else "Not found.",
                405: f"Method \"{call.environ['REQUEST_METHOD']}\" not allowed."}
     return problem.status, {"detail": details.get(problem.status, problem.message)}, headers
@@ -7343,7 +7405,7 @@ def waldur_json(call: Call) -> dict[str, Any]:
     try:
         value = parse_json(raw) if raw.strip() else {}
     except Invalid as problem:
-        raise Invalid(f"JSON parse error - {problem.message}") from None
+        raise Invalid(f"JSON parse error - {(problem.errors or [problem.message])[0]}") from None
     if not isinstance(value, dict):
         raise FieldErrors({"non_field_errors": ["Invalid data. Expected a dictionary."]})
     return value
@@ -7388,8 +7450,8 @@ def parse_waldur_alert(posted: dict[str, Any], call: Call, settings: SimpleNames
     errors: dict[str, list[str]] = {}
     for name, longest in (("alert_type", 50), ("message", 255), ("severity", 20), ("scope", NAME_LIMIT)):
         values[name], wrong = waldur_text(posted[name], longest) if name in posted else ("", "This field is required.")
-        if not wrong and name == "severity" and values[name] not in WALDUR_SEVERITIES:
-            wrong = f'"{values[name]}" is not a valid choice.'
+        if name == "severity" and name in posted and posted[name] not in (None, "") and posted[name] not in [*WALDUR_SEVERITIES]:
+            wrong = f'"{str(posted[name])[:100]}" is not a valid choice.'
         if not wrong and name == "scope" and scope_path(values[name]) is None:
             wrong = "Invalid hyperlink - it is neither an http address nor an absolute path."
         if wrong:
@@ -7402,7 +7464,7 @@ def parse_waldur_alert(posted: dict[str, Any], call: Call, settings: SimpleNames
     if errors:
         raise FieldErrors(errors)
     path = scope_path(values["scope"])
-    address = values["scope"] if "://" in values["scope"] else call.base + values["scope"]
+    address = call.base + values["scope"] if values["scope"].startswith("/") else values["scope"]
     return AlertReport(
         id=new_id(), resource=path, event=values["alert_type"], environment=settings.default_environment,
         severity=WALDUR_SEVERITIES[values["severity"]][0], status="open", correlate=[], service=[], group=scope_type(path),
@@ -7417,13 +7479,16 @@ def waldur_uuid(ident: str) -> str:
 def show_waldur_alert(alert: Alert, base: str) -> dict[str, Any]:
     """The keys of an alert (spec/waldur-alerts.md 2); one from another API has its own address as its scope."""
     attributes = unpack(alert.attributes)
-    is_scoped = alert.type == SCOPED_TYPE
+    is_scoped = alert.type == SCOPED_TYPE and alert.resource.startswith("/")
+    scope, context = attributes.get("scope"), attributes.get("context")
+    is_closed = alert.status in FINISHED_STATUSES
     return {
         "url": f"{base}/api/alerts/{waldur_uuid(alert.id)}/", "uuid": waldur_uuid(alert.id), "alert_type": alert.event,
         "message": alert.text or alert.event, "severity": WALDUR_NAMES[alert.severity],
-        "scope": attributes.get("scope") if is_scoped else f"{base}/alert/{alert.id}", "created": text_from_ms(alert.created_at),
-        "closed": text_from_ms(alert.updated_at) if alert.status in FINISHED_STATUSES else None,
-        "context": attributes.get("context", {}) if is_scoped else attributes, "acknowledged": alert.status == "ack",
+        "scope": f"{base}/alert/{alert.id}" if not is_scoped else scope if isinstance(scope, str) else base + alert.resource,
+        "created": text_from_ms(alert.created_at), "closed": text_from_ms(alert.closed_at or alert.updated_at) if is_closed else None,
+        "context": attributes if not is_scoped else context if isinstance(context, dict) else {},
+        "acknowledged": alert.status == "ack" or is_closed and alert.previous_status == "ack",
     }
 
 
@@ -7432,7 +7497,7 @@ def unix_bound(call: Call, name: str) -> str | None:
     text = call.parameter(name)
     if not text:
         return None
-    if not re.fullmatch(r"-?[0-9]{1,11}(\.[0-9]+)?", text):
+    if not re.fullmatch(r"[0-9]{1,11}(\.[0-9]+)?", text):
         raise FieldErrors({name: ["Enter a valid UNIX timestamp."]})
     return text_from_ms(int(text.partition(".")[0]) * 1000)
 
@@ -7444,19 +7509,38 @@ def waldur_bounds(call: Call, name: str, field: str) -> list[Match]:
 
 
 def scope_match(call: Call) -> list[Any]:
+    """The alerts on a scope; an alert from another API is its own."""
     text = call.parameter("scope")
     if not text:
         return []
     path = scope_path(text)
     if path is None:
         raise FieldErrors({"scope": ["Invalid hyperlink - it is neither an http address nor an absolute path."]})
-    return [Match("id", "is", path[7:-1]) if path.startswith("/alert/") and len(path) > 8 else Match("resource", "is", path)]
+    scoped = AllOf((IS_SCOPED, Match("resource", "is", path)))
+    own = path.removeprefix(urllib.parse.urlsplit(call.base).path)
+    if not own.startswith("/alert/") or len(own) < 9:
+        return [scoped]
+    ident = own[7:-1]
+    return [AnyOf((scoped, AllOf((NoneOf(IS_SCOPED), Match("id", "range", (ident, True, ident, True))))))]
+
+
+IS_SCOPED = Match("type", "is", SCOPED_TYPE)
+
+
+def aggregate_match(call: Call) -> list[Any]:
+    """The alerts whose scope's path has a uuid in it, or whose context says that it belongs to that."""
+    aggregate, ident = call.parameter("aggregate", "customer"), call.parameter("uuid")
+    if aggregate not in AGGREGATES:
+        raise FieldErrors({"aggregate": [f"Must be one of {', '.join(AGGREGATES)}."]})
+    named = Match("attributes.context", "contains", f'"{aggregate}_uuid": {json.dumps(ident)}')
+    in_path = AllOf((Match("resource", "contains", f"/{ident}/"), NoneOf(Match("resource", "contains", f"/api/{ident}/"))))
+    return [AnyOf((in_path, named))] if ident else []
 
 
 def parse_waldur_filter(call: Call, customer: str) -> AlertFilter:
     """The filter of the list (spec/waldur-alerts.md 4): different parameters mean and, one repeated means or."""
     given = {name: [value for key, value in call.query if key == name] for name, _ in call.query}
-    other: list[Any] = [*waldur_bounds(call, "created", "createTime"), *waldur_bounds(call, "closed", "updateTime"), *scope_match(call)]
+    other: list[Any] = [*waldur_bounds(call, "created", "createTime"), *waldur_bounds(call, "closed", "closeTime"), *scope_match(call)]
     finished = AnyOf(tuple(Match("status", "is", status) for status in sorted(FINISHED_STATUSES)))
     if {"closed_from", "closed_to", "closed"} & {name for name in given if name == "closed" or given[name][0]}:
         other.append(finished)
@@ -7468,26 +7552,24 @@ def parse_waldur_filter(call: Call, customer: str) -> AlertFilter:
     if "alert_type" in given:
         other.append(AnyOf(tuple(Match("event", "is", value) for value in given["alert_type"])))
     if call.parameter("scope_type"):
-        wanted = call.parameter("scope_type")
-        is_scoped = Match("type", "is", SCOPED_TYPE)
-        other.append(NoneOf(is_scoped) if wanted == "alert" else AllOf((is_scoped, Match("group", "is", wanted))))
-    if call.parameter("aggregate", "customer") not in AGGREGATES:
-        raise FieldErrors({"aggregate": [f"Must be one of {', '.join(AGGREGATES)}."]})
-    if call.parameter("uuid"):
-        other.append(AnyOf((Match("resource", "contains", call.parameter("uuid")), Match("attributes.context", "contains", call.parameter("uuid")))))
+        scoped = AllOf((IS_SCOPED, Match("group", "is", call.parameter("scope_type"))))
+        other.append(AnyOf((scoped, NoneOf(IS_SCOPED))) if call.parameter("scope_type") == "alert" else scoped)
+    other += aggregate_match(call)
     acknowledged = {"true": True, "1": True, "false": False, "0": False}.get(call.parameter("acknowledged").lower())
     if acknowledged is not None:
-        is_ack = Match("status", "is", "ack")
+        is_ack = AnyOf((Match("status", "is", "ack"), AllOf((finished, Match("previousStatus", "is", "ack")))))
         other.append(is_ack if acknowledged else NoneOf(is_ack))
     if call.parameter("message"):
-        other.append(Match("text", "contains", call.parameter("message")))
+        words = call.parameter("message")
+        without_text = AllOf((NoneOf(Match("text", "exists", None)), Match("event", "contains", words)))
+        other.append(AnyOf((Match("text", "contains", words), without_text)))
     return AlertFilter({"customer": [customer]} if customer else {}, tuple(other))
 
 
 def waldur_page(call: Call, total: int) -> tuple[int, int, int]:
     """(page, its size, how many pages); NotFound for a page that does not exist."""
     text = call.parameter("page_size")
-    size = min(int(text), WALDUR_LARGEST_PAGE) if re.fullmatch("[0-9]{1,9}", text) and int(text) else WALDUR_PAGE
+    size = min(int(text), WALDUR_LARGEST_PAGE) if re.fullmatch("[0-9]{1,1000}", text) and int(text) else WALDUR_PAGE
     pages = max(1, -(-total // size))
     asked = next((value for key, value in call.query if key == "page"), "1")
     page = pages if asked == "last" else int(asked) if re.fullmatch("[0-9]{1,9}", asked) else 0
@@ -7540,7 +7622,7 @@ def waldur_ident(uuid_text: str) -> str:
 
 def find_waldur_alert(api: Api, call: Call, ident: str) -> Alert:
     with api.engine.store.read() as tables:
-        alert = tables.find_alert(waldur_ident(ident))
+        alert = tables.find_alert(ident) or tables.find_alert(waldur_ident(ident))
     if alert is None or instance_of(call) not in ("", alert.customer):
         raise NotFound()
     return alert
@@ -7558,10 +7640,10 @@ def waldur_act(api: Api, call: Call, ident: str, action: str) -> None:
 
 @waldur_route("POST", "/api/alerts/<ident>/close", "write:alerts")
 def waldur_close_alert(api: Api, call: Call, ident: str) -> Any:
-    """Closes an alert; one that is closed stays closed since then."""
-    if find_waldur_alert(api, call, ident).status not in FINISHED_STATUSES:
-        with contextlib.suppress(Conflict):              # somebody closed it meanwhile
-            waldur_act(api, call, ident, "close")
+    """Closes an alert, which keeps its severity; one that is closed stays closed since then."""
+    alert = find_waldur_alert(api, call, ident)
+    if alert.status not in FINISHED_STATUSES:
+        api.engine.set_alert_status(alert.id, "closed", f"closed by {call.caller.login or 'an operator'}", None, call.caller)
     return 204, b""
 
 
@@ -7700,6 +7782,7 @@ class Courier(threading.Thread):
         self.woken.set()
 
     def run(self) -> None:
+        """Until stop(): gives each receiver that is owed something, and whose time has come, a thread."""
         while not self.stopping:
             self.beat = now = self.engine.clock.monotonic()
             with self.lock:
@@ -7836,15 +7919,32 @@ def control_key_ping(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
     return {"ping_key": engine.get_project(request.get("customer") or "").ping_key}
 
 
-CONTROLS = {"key create": control_key_create, "key list": control_key_list, "key revoke": control_key_revoke, "key ping": control_key_ping}
+def control_unit_failed(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
+    """An alert about a unit of the service manager that failed (see alertlite-notify@.service)."""
+    unit, host = str(request["unit"])[:NAME_LIMIT], socket.gethostname()
+    report = AlertReport(
+        id=new_id(), resource=host, event=f"UnitFailed {unit}"[:NAME_LIMIT], environment=engine.settings.default_environment, severity="major",
+        status="open", correlate=[], service=["systemd"], group="systemd", value="failed", text=f"{unit} on {host} failed; see journalctl -u {unit}",
+        tags=[], attributes={"unit": unit}, origin=program_origin(), type="unitAlert", created_at=None, timeout=engine.settings.alert_timeout,
+        raw_data=None, customer="")
+    return {"id": engine.receive_alert(report, ALL_RIGHTS).alert.id}
+
+
+def control_backup(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
+    engine.store.backup(str(request["file"]))
+    return {}
+
+
+CONTROLS = {"key create": control_key_create, "key list": control_key_list, "key revoke": control_key_revoke,
+            "key ping": control_key_ping, "backup": control_backup, "unit failed": control_unit_failed}
 
 
 def run_control(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
     """What the command line asks of whoever holds the database; a problem is an answer too."""
     try:
         return CONTROLS[request["command"]](engine, request)
-    except Problem as problem:
-        return {"error": problem.message}
+    except (Problem, StartupRefused) as problem:
+        return {"error": str(problem)}
     except (KeyError, TypeError):
         return {"error": "no such command"}
 
@@ -7904,7 +8004,7 @@ def ask_server(path: str, request: dict[str, Any]) -> dict[str, Any] | None:
         return None
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(15)
+            connection.settimeout(600 if request["command"] == "backup" else 15)
             connection.connect(address)
             with connection.makefile("rw", encoding="utf-8") as lines:
                 lines.write(json.dumps(request) + "\n")
@@ -8027,6 +8127,59 @@ class WaitingRequests:
             return None
 
 
+def tell_systemd(text: str) -> None:
+    """Sends a state to the service manager, where one asks for it (READY=1, WATCHDOG=1, STOPPING=1, STATUS=…)."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as connection:
+        connection.sendto(text.encode(), "\0" + address[1:] if address[0] == "@" else address)
+
+
+def systemd_socket() -> socket.socket | None:
+    """The listening socket that the service manager holds, so that a restart refuses nobody; None where there is none."""
+    if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS", "0") == "0":
+        return None
+    if os.environ["LISTEN_FDS"] != "1":
+        raise StartupRefused("alertlite listens on one socket; the socket unit has several", 78)
+    return socket.socket(fileno=3)
+
+
+class Watchdog(threading.Thread):
+    """Tells the service manager that all is well, but only while the timer, the sender and the web server moved and the
+    writer answers; ends the process when one of its threads has ended, so that it is started again."""
+
+    def __init__(self, store: Store, parts: Iterable[Any], stop: Callable[[], None], interval: float):
+        """parts: what has is_alive() and problem(); stop: ends the process. interval in seconds."""
+        super().__init__(name="watchdog", daemon=True)
+        self.store, self.parts, self.stop_process, self.interval = store, tuple(parts), stop, interval
+        self.ended = threading.Event()
+        self.failed = False
+
+    def run(self) -> None:
+        while not self.ended.wait(self.interval):
+            if self.check():
+                tell_systemd("WATCHDOG=1")
+
+    def check(self) -> bool:
+        """Whether all is well. Where a thread has ended, nothing will be again: the process is stopped."""
+        dead = [part.name for part in self.parts if not part.is_alive()]
+        if dead and not self.ended.is_set():
+            log(2, f"the {dead[0]} has ended unexpectedly: the process stops")
+            self.failed = True
+            self.stop_process()
+            return False
+        with contextlib.suppress(Problem):           # a full disk is answered with 507, not with a restart
+            self.store.write(lambda tables: None)
+        return not any(part.problem() for part in self.parts)
+
+
+def watchdog_interval() -> float:
+    """Seconds between two signs of life, a third of what the service manager waits; ten where it does not wait."""
+    waits = os.environ.get("WATCHDOG_USEC", "")
+    return int(waits) / 3_000_000 if re.fullmatch("[1-9][0-9]{0,11}", waits) else 10.0
+
+
 def listening_socket(host: str, port: int) -> socket.socket:
     """A bound socket; of a name with several addresses the first that is IPv4, else the first."""
     found = sorted(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE), key=lambda entry: entry[0] != socket.AF_INET)
@@ -8040,12 +8193,13 @@ def listening_socket(host: str, port: int) -> socket.socket:
     return bound
 
 
-def make_server(api: Callable, settings: SimpleNamespace, host: str, port: int) -> Any:
-    """The web server, listening but not yet serving (waitress, with the defaults that do not suit a LAN replaced)."""
+def make_server(api: Callable, settings: SimpleNamespace, host: str, port: int, bound: socket.socket | None = None) -> Any:
+    """The web server, listening but not yet serving (waitress, with the defaults that do not suit a LAN replaced).
+    bound: a socket that listens already, instead of one on host and port."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)          # send_bytes: see the performance notes
         server = waitress.server.create_server(
-            api, sockets=[listening_socket(host, port)], threads=settings.threads, connection_limit=settings.connection_limit,
+            api, sockets=[bound or listening_socket(host, port)], threads=settings.threads, connection_limit=settings.connection_limit,
             send_bytes=18_000, channel_timeout=60, cleanup_interval=10, asyncore_use_poll=True, ident=None,
             max_request_body_size=settings.body_limit, max_request_header_size=settings.header_limit, log_socket_errors=False,
             **({"trusted_proxy": settings.trusted_proxy, "trusted_proxy_count": 1,
@@ -8163,13 +8317,12 @@ def serve(settings: SimpleNamespace) -> int:
         raise ValueError("setting admin_key: must have at least 16 characters")
     store = Store(settings.db, settings.read_deadline)
     try:
-        engine = Engine(store, Clock(), settings)
-        engine.sync_event_types(read_event_types(settings.event_types))
+        engine = Engine(store, Clock(), settings, read_event_types(settings.event_types))
         timer = Timer(engine)
         courier = Courier(engine, settings.base_url.rstrip("/") or f"http://{settings.listen}")
         api = Api(engine, settings, lambda: timer.problem() or courier.problem())
         try:
-            server = make_server(api, settings, host, port)
+            server = make_server(api, settings, host, port, systemd_socket())
         except (OSError, ValueError) as error:
             raise StartupRefused(f"cannot listen on {settings.listen}: {error}", 69) from None
         store.serve_waiting = WaitingRequests(server)
@@ -8182,33 +8335,80 @@ def serve(settings: SimpleNamespace) -> int:
         timer.start()
         courier.start()
         control.start()
+        watchdog = Watchdog(store, (timer, courier), lambda: (stopping.set(), server.pull_trigger()), watchdog_interval())
+        watchdog.start()
+        tell_systemd(f"READY=1\nSTATUS=listening on {settings.listen}")
         run_server(server, stopping)                 # until SIGTERM or Ctrl-C
+        tell_systemd("STOPPING=1")
+        watchdog.ended.set()
         control.stop()
         timer.stop()
         courier.stop()
         engine.flush_key_uses()
     finally:
         store.close()
-    return 0
+    return 70 if watchdog.failed else 0
+
+
+def run_command(settings: SimpleNamespace, request: dict[str, Any]) -> dict[str, Any]:
+    """The answer to a command of the command line: of the running server, or given here where none runs."""
+    for patience in range(20, -1, -1):
+        answer = ask_server(settings.db, request)
+        if answer is not None:
+            return answer
+        try:
+            store = Store(settings.db, settings.read_deadline)
+        except StartupRefused as refused:
+            if refused.code != LOCKED or not patience:
+                raise
+            time.sleep(0.25)                         # a server that is just starting or stopping
+            continue
+        try:
+            return run_control(Engine(store, Clock(), settings), request)
+        finally:
+            store.close()
+    raise AssertionError("the last attempt answers or raises")
 
 
 def run_key_command(settings: SimpleNamespace, arguments: argparse.Namespace) -> int:
     """key create, list, revoke: asks the running server, or does it itself where none runs."""
     request = {"command": f"key {arguments.action}", **{name: getattr(arguments, name, None) for name in (
         "user", "scopes", "type", "text", "expireTime", "customer", "key")}}
-    answer = ask_server(settings.db, request)
-    if answer is None and arguments.action not in ("create", "ping") and not any(map(os.path.exists, (settings.db, settings.db + ".lock"))):
+    if arguments.action not in ("create", "ping") and not any(map(os.path.exists, (settings.db, settings.db + ".lock"))):
         raise StartupRefused(f"there is no database {settings.db}")
-    if answer is None:
-        store = Store(settings.db, settings.read_deadline)
-        try:
-            answer = run_control(Engine(store, Clock(), settings), request)
-        finally:
-            store.close()
+    answer = run_command(settings, request)
     if "error" in answer:
         print(f"alertlite: {answer['error']}", file=sys.stderr)
         return 1
     print_key_answer(arguments.action, answer)
+    return 0
+
+
+def run_backup(settings: SimpleNamespace, target: str) -> int:
+    """backup FILE: by the running server, or here where none runs."""
+    target = os.path.abspath(target)
+    if os.path.exists(target) and os.path.samefile(target, settings.db):
+        raise StartupRefused(f"{target} is the database itself", 73)
+    if not os.path.exists(settings.db):
+        raise StartupRefused(f"there is no database {settings.db}", 66)
+    answer = run_command(settings, {"command": "backup", "file": target})
+    if "error" in answer:
+        raise StartupRefused(answer["error"], 74)
+    print(f"{target}: {os.path.getsize(target)} bytes, verified")
+    return 0
+
+
+def report_unit(settings: SimpleNamespace, unit: str) -> int:
+    """unit-failed UNIT: for systemd's OnFailure=."""
+    answer = run_command(settings, {"command": "unit failed", "unit": unit})
+    print(answer.get("error") or f"alert {answer['id']}", file=sys.stderr if "error" in answer else sys.stdout)
+    return 1 if "error" in answer else 0
+
+
+def check_backup(settings: SimpleNamespace, path: str) -> int:
+    """restore --check FILE."""
+    print(f"{path} is whole (schema {check_copy(path)}). To restore it: stop the server, move {settings.db}, {settings.db}-wal and\n"
+          f"{settings.db}-shm away, copy this file to {settings.db}, and start the server.")
     return 0
 
 
@@ -8251,6 +8451,12 @@ def command_line() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("serve", parents=[flags], help="run the server")
     commands.add_parser("settings", parents=[flags], help="print the settings in effect")
+    backup = commands.add_parser("backup", parents=[flags], help="write a verified copy of the database, also while the server runs")
+    backup.add_argument("file", help="the copy; replaced where it exists")
+    failed = commands.add_parser("unit-failed", parents=[flags], help="raise an alert about a systemd unit that failed (for OnFailure=)")
+    failed.add_argument("unit", help="its name")
+    restore = commands.add_parser("restore", help="verify a copy, and say how to put it in place")
+    restore.add_argument("--check", dest="file", metavar="FILE", required=True, help="the copy to verify")
     actions = commands.add_parser("key", help="create, list or revoke keys").add_subparsers(dest="action", required=True, metavar="ACTION")
     create = actions.add_parser("create", parents=[flags], help="make a key and print it once")
     create.add_argument("--user", default="admin", help="login that the key belongs to (default: admin)")
@@ -8277,6 +8483,12 @@ def main(argv: list[str] | None = None) -> int:
             return serve(settings)
         if arguments.command == "settings":
             return print_settings(settings)
+        if arguments.command == "backup":
+            return run_backup(settings, arguments.file)
+        if arguments.command == "unit-failed":
+            return report_unit(settings, arguments.unit)
+        if arguments.command == "restore":
+            return check_backup(settings, arguments.file)
         return run_key_command(settings, arguments)
     except (StartupRefused, ValueError) as refused:
         print(f"alertlite: {refused}", file=sys.stderr)

@@ -68,6 +68,7 @@ CREATE TABLE alerts (
     last_receive_id   TEXT    NOT NULL,              -- id of the last report of it
     last_received_at  INTEGER NOT NULL,
     updated_at        INTEGER NOT NULL,              -- when its status last changed
+    closed_at         INTEGER,                       -- since when it is closed or expired; NULL = it is not
     due_at            INTEGER,
     superseded        INTEGER NOT NULL DEFAULT 0 CHECK (superseded IN (0, 1))    -- a closed row that a new one replaced
 ) STRICT;
@@ -297,8 +298,8 @@ CREATE TABLE receivers (
     name         TEXT    NOT NULL,
     address_data TEXT    NOT NULL,                   -- JSON, may hold secrets
     created_at   INTEGER NOT NULL,
-    fallback     TEXT    NOT NULL,                   -- id of the receiver to tell where this one fails for long; '' = none
-    remind_every INTEGER NOT NULL CHECK (remind_every >= 0),     -- seconds between reminders of what stays open; 0 = none
+    fallback     TEXT    NOT NULL DEFAULT '',                 -- id of the receiver to tell where this one fails for long; '' = none
+    remind_every INTEGER NOT NULL DEFAULT 0 CHECK (remind_every >= 0),     -- seconds between reminders of what stays open; 0 = none
     due_at       INTEGER                             -- the next reminder
 ) STRICT;
 
@@ -358,8 +359,8 @@ CREATE TABLE outbox (
     event      INTEGER NOT NULL REFERENCES events (seq) ON DELETE CASCADE,
     receiver   INTEGER NOT NULL REFERENCES receivers (seq) ON DELETE CASCADE,
     state      TEXT    NOT NULL CHECK (state = 'waiting' OR state = 'sent' OR state = 'dead'),
-    attempts   INTEGER NOT NULL,
-    waited     INTEGER NOT NULL,                     -- seconds for which it was tried, on a clock that nobody sets
+    attempts   INTEGER NOT NULL DEFAULT 0,
+    waited     INTEGER NOT NULL DEFAULT 0,                 -- seconds for which it was tried, on a clock that nobody sets
     last_error TEXT,                                 -- the target's own words
     marked_at  INTEGER,                              -- when it was sent, given up or last tried
     UNIQUE (event, receiver)                         -- a receiver hears of an event once

@@ -183,6 +183,21 @@ def check_address(path: str, parts: dict[str, str]) -> str:
     return re.sub(r"<(\w+)>", lambda match: parts[match[1]], path)
 
 
+def prefix_ends(path: str) -> list[str]:
+    """The addresses that a route's short form stands for: [/api] is with and without that beginning, [/] such an end."""
+    return [path.replace("[/api]", begin).replace("[/]", end) for begin in (("", "/api") if "[/api]" in path else ("",))
+            for end in (("", "/") if "[/]" in path else ("",))]
+
+
+def told_parts(app: App) -> dict[str, str]:
+    """What the parts of the addresses of receivers, events and alerts on a scope stand for, by the part before them: of a
+    new receiver and a new alert."""
+    receiver = app.call("POST", "/notification/config/receivers", {"type": "browser"}).json
+    alert = app.call("POST", "/api/alerts/", {"scope": "/api/projects/1/", "alert_type": "Stocked", "message": "m", "severity": "Error"}).json
+    return {"receivers": receiver, "receivers_for_event": "user_test", "slack": "default", "webhook": "default", "<instance>": "monitor",
+            "alerts": alert["uuid"]}
+
+
 class Server:
     """The real server in a process of its own, on a free port of the loopback address."""
 

@@ -86,7 +86,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Any:
     store = alertlite.Store(str(server.db))
     for seq, (ident, name, kind) in enumerate(RECEIVERS, 1):
         row = (seq, ident, "", kind, name, "{}", 0)
-        store.write(lambda tables, row=row: tables.db.execute("INSERT INTO receivers VALUES (?, ?, ?, ?, ?, ?, ?)", row))
+        store.write(lambda tables, row=row: tables.db.execute(
+            "INSERT INTO receivers (seq, id, customer, type, name, address_data, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)", row))
     store.close()
     yield Site(server.start())
     server.kill()

@@ -13,14 +13,16 @@ import urllib.parse
 from typing import Any
 
 import pytest
-from conftest import ADMIN_KEY, App, Server, check_address, check_parts, plain_path
+from conftest import ADMIN_KEY, App, Server, check_address, check_parts, plain_path, told_parts
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import alertlite
 
 ALERT_ID, BEAT_ID = "alert-of-the-tests-1", "heartbeat-of-the-tests-1"
+RECEIVER_ID = "5b1c7c5e-2f0d-4f0e-9a55-0d6f4e1c0001"
 CHECK_ROUTES = ("/api/v", "/ping/", "/badge/", "/b/")
+NOTIFY_ROUTES, WALDUR_ROUTES = ("/notification/", "/api/notification/"), ("/api/alerts", "/api/stats")
 
 
 class World(App):
@@ -36,6 +38,10 @@ class World(App):
         self.parts = {"/alert/": ALERT_ID, "/heartbeat/": BEAT_ID, "/user/": user, "/key/": "key-of-the-tests-1", "/note/": note,
                       "/keys/": "eve"}
         self.check_parts = check_parts(self)
+        self.store.write(lambda tables: tables.db.execute("INSERT INTO receivers (id, customer, type, name, address_data, created_at)"
+                                                          " VALUES (?, '', 'email', 'Post', '\"a@b.test\"', 0)", (RECEIVER_ID,)))
+        self.parts.update({f"/{name}/": value for name, value in told_parts(self).items()})
+        self.parts.update({"/receivers/": RECEIVER_ID, "/default/": "monitor"})
 
     def address(self, path: str) -> str:
         """The path of a route with the ids of existing things in it."""
@@ -75,6 +81,9 @@ def faults_of(answer: Any, log: str, statuses: tuple[int, ...] = (400,), names: 
                 "requestId": answer.headers["X-Request-ID"]}
         if not text or "{" in text or "\n" in text or path.startswith("/api/") != (answer.headers["Content-Type"] == "application/json"):
             faults.append(f"its body is {answer.body[:200]!r}")
+    elif path.startswith(NOTIFY_ROUTES + WALDUR_ROUTES):
+        body = {"status": "error", "code": answer.status, "message": other_text(answer, path), "errors": None,
+                "requestId": answer.headers["X-Request-ID"]}
     else:
         body = answer.json
     if sorted(body) != ["code", "errors", "message", "requestId", "status"]:
@@ -87,6 +96,19 @@ def faults_of(answer: Any, log: str, statuses: tuple[int, ...] = (400,), names: 
     if len(log.splitlines()) != 1 or "Traceback" in log:
         faults.append(f"it logged {log[:300]!r}")
     return faults
+
+
+def other_text(answer: Any, path: str) -> str | None:
+    """What a refusal says: a JSON string, or {"detail": text} or {field: [texts]}. None where it has another form."""
+    said = answer.json
+    if answer.headers["Content-Type"] != "application/json":
+        return None
+    if path.startswith(NOTIFY_ROUTES):                      # spec/weave-notification.md 1
+        return said if isinstance(said, str) and said else None
+    is_good = isinstance(said, dict) and said and all(      # spec/waldur-alerts.md 1
+        isinstance(value, str) and value if name == "detail" else isinstance(value, list) and value and all(isinstance(text, str) for text in value)
+        for name, value in said.items())
+    return json.dumps(said) if is_good else None
 
 
 def refuse(world: World, capsys: Any, method: str, path: str, raw: bytes, **expected: Any) -> list[str]:
@@ -130,6 +152,23 @@ KINDS = {
     "no members": ["{}"],
     "fixed": ['"x"', "1", "true", '["a"]', '{"a": 1}'],
     "delete": ["null", "5", "true", "[]", "{}", '""', '"put"', '["delete"]'],
+    "kind": ['"EMAIL"', '"nonsense"', '"email "', '"pagerduty"'], "another": ['"other"', '"nobody"', f'"{ALERT_ID}"'],
+    "mail": ["null", '""', "5", "0", "true", "false", "[]", "{}", '"nobody"', '"a b@c"', '"@b"', '["a@b.test"]', '"a@b.test, c@d.test"',
+             '"a@b.test,"', '"a@b.test\\n"', '"a@' + "x" * 64 + '"', '"' + "x" * 65 + '@b.test"'],
+    "minute": ["1", "59"], "messages": ['"a"', "5", "0", "true", "false", "[]", '""', '["a"]'],
+    "texts": ['{"a": 1}', '{"a": null}', '{"a": ["b"]}', '{"a": true}'],
+    "attachments": ['"a"', "5", "true", '["a"]', "[null]", "[[]]", '{"a": 1}', '[{"text": "a"}, 5]'],
+    "alerts": ['"a"', "5", "0", "true", "false", "[]", "{}", '["a"]', "[null]", "[[]]", '[{"labels": {}}, 5]'],
+    "moment": ["5", "0", "true", "false", "[]", "{}", '"now"', '"2030-01-01"', f'"{DAY}"', f'"{DAY}.000"', f'" {DAY}Z"', f'"{DAY}Z\\n"',
+               f'"{DAY}.Z"', f'"{DAY}.0123456789Z"', f'"{DAY}+0100"', f'"{DAY}+25:00"', f'"{DAY}+01:60"', f'"{DAY}+01"', '"20300101T000000Z"',
+               '"2030-13-01T00:00:00Z"', '"2030-02-30T00:00:00Z"', '"2030-01-01T24:00:00Z"', '"2030-01-01T00:00:60Z"', '"2030-01-01_00:00:00Z"',
+               '"0000-01-01T00:00:00Z"', '"10000-01-01T00:00:00Z"', '"0001-01-01T00:00:00+01:00"', '"9999-12-31T23:59:59-01:00"',
+               '"２０３０-01-01T00:00:00Z"', LONG_TEXT],
+    "scoped": ["null", '""', '" "', "true", "false", "[]", "{}", '["a"]'], "longer than 50": ['"' + "x" * 51 + '"'],
+    "longer than 255": ['"' + "x" * 256 + '"'], "scoped severity": ['"error"', '"ERROR"', '"major"', '"10"', "10", '"Fatal"'],
+    "hyperlink": ['"web01"', "5", '"ftp://h.test/a/"', '"//h.test/a/"', '"http:///a/"', '"http://[::1/a/"', '"/a\\nb/"', '"/' + "x" * 500 + '"',
+                  '"mailto:a@b.test"', '"a/b"'],
+    "context": ['"a"', "5", "0", "true", "false", "[]", '""'],
 }
 EVERY_FIELD = ['"\\ud800"', '"\\udc00\\ud800"', '"a\\u0000b"']
 NO_JSON = ["1" * 30, "-" + "1" * 30, "1" * 5000, "NaN", "Infinity", "-Infinity", "1e999", "-1e999", "[" * 10_000 + "]" * 10_000,
@@ -141,6 +180,7 @@ NOTE = {"text": "text", "note": "text"}
 DELETED_BY_POST = {"_method": "delete"}
 TAGS, ATTRIBUTES = {"tags": "list null no items"}, {"attributes": "object null no members"}
 STATUS = {"status": "name missing status", "text": "text", "timeout": "seconds"}
+RECEIVER = {"name": "name", "fallback": "name another", "remind_every": "seconds minute"}
 # Each route with a body: what to send beside the field in question, and the kinds of its fields (contract 1.5, 1.9 to 1.11).
 BODIES: dict[tuple[str, str], tuple[dict, dict[str, str]]] = {
     ("POST", "/alert"): ({"resource": "web01", "event": "Bad", "severity": "major"}, {
@@ -174,9 +214,26 @@ BODIES: dict[tuple[str, str], tuple[dict, dict[str, str]]] = {
     ("POST", "/key/<ident:path>"): ({}, DELETED_BY_POST),
     ("PUT", "/key/<ident:path>"): ({}, {"user": "name", "scopes": "list", "text": "text", "expireTime": "time", "customer": "name",
                                         "type": "name"}),
+    ("POST", "/notification/config/receivers"): ({"type": "email", "address_data": "a@b.test"}, {
+        "type": "name missing kind", "address_data": "mail", "id": "fixed", "instance_id": "fixed", "eventTypes": "fixed",
+        "event_types": "fixed", **RECEIVER}),
+    ("PUT", "/notification/config/receivers/<ident>"): (
+        {"id": RECEIVER_ID, "instance_id": "default", "type": "email", "address_data": "a@b.test"}, {
+            "id": "name missing another", "instance_id": "name missing another", "type": "name missing kind", "address_data": "mail",
+            "eventTypes": "list", "event_types": "list", **RECEIVER}),
+    ("POST", "/notification/events"): ({"type": "user_test", "instance_id": "default"}, {
+        "type": "name missing another", "instance_id": "name missing another", "timestamp": "moment", "messages": "messages",
+        "metadata": "messages texts", "text": "text"}),
+    ("POST", "/notification/slack/<instance>/<event_type>"): ({"text": "a"}, {"text": "text", "attachments": "attachments"}),
+    ("POST", "/notification/webhook/<instance>/<event_type>"): ({"alerts": [{"labels": {"a": "b"}}]}, {"alerts": "missing alerts"}),
+    ("POST", "/api/alerts"): ({"scope": "/api/projects/3/", "alert_type": "Bad", "message": "m", "severity": "Info"}, {
+        "scope": "scoped hyperlink", "alert_type": "scoped longer than 50", "message": "scoped longer than 255",
+        "severity": "scoped scoped severity", "context": "context", "timeout": "null seconds"}),
 }
 # Those that answer POST as well as GET, and read nothing.
-NO_BODY = {("POST", "/management/housekeeping"), ("POST", "/api/v<version>/status"), ("POST", "/api/v<version>/status/")}
+NO_BODY = {("POST", "/management/housekeeping"), ("POST", "/api/v<version>/status"), ("POST", "/api/v<version>/status/"),
+           *(("POST", f"/notification/{name}") for name in ("testevent", "config/receivers/<ident>/test", "config/receivers/<ident>/replay")),
+           *(("POST", f"/api/alerts/<ident>/{action}") for action in ("close", "acknowledge", "cancel_acknowledgment"))}
 # Those whose body is a check, and those that only look for a key in it.
 CHECK_BODIES = ["/api/v<version>/checks", "/api/v<version>/checks/", "/api/v<version>/checks/<code>"]
 KEY_BODIES = ["/api/v<version>/checks/<code>/pause", "/api/v<version>/checks/<code>/resume"]
@@ -184,11 +241,27 @@ KEY_BODIES = ["/api/v<version>/checks/<code>/pause", "/api/v<version>/checks/<co
 
 def kinds_of(words: str) -> list[str]:
     """The kinds in a text that separates them by blanks; some have a blank in their name."""
-    return [kind for kind in KINDS if f" {kind} " in f" {words} " and not (kind == "status" and "user status" in words)]
+    return [kind for kind in KINDS if f" {kind} " in f" {words} " and not (kind == "status" and "user status" in words)
+            and not (kind == "severity" and "scoped severity" in words)]
+
+
+def one_address(path: str) -> str:
+    """The first of the addresses that a route of receivers, events or scoped alerts has; any other as it is."""
+    if not path.startswith(NOTIFY_ROUTES + WALDUR_ROUTES):
+        return path
+    return path.rstrip("/").removeprefix("/api" if path.startswith("/api/notification/") else "").replace("/external/", "/")
+
+
+def test_every_address_of_a_route_leads_to_the_same_function() -> None:
+    functions = {(method, plain_path(entry.path)): entry.function for entry in alertlite.ROUTES for method in entry.methods}
+    others = [place for place in functions if one_address(place[1]) != place[1]]
+    assert len(others) > 50
+    assert [place for place in others if functions[place] is not functions[place[0], one_address(place[1])]] == []
 
 
 def test_every_route_with_a_body_is_in_the_table() -> None:
-    routes = {(method, plain_path(entry.path)) for entry in alertlite.ROUTES for method in entry.methods if method in ("POST", "PUT", "PATCH")}
+    routes = {(method, one_address(plain_path(entry.path))) for entry in alertlite.ROUTES for method in entry.methods
+              if method in ("POST", "PUT", "PATCH")}
     assert set(BODIES) | {("POST", path) for path in CHECK_BODIES + KEY_BODIES} == routes - NO_BODY
 
 
@@ -485,7 +558,9 @@ UNKNOWN_PARTS = ["%ED%9F%BF" * 8, "%F4%8F%BF%BF" * 8, "x" * 3000, "%27%22;--", "
 # What means something there: (path, its last part) -> what.
 MEANT = {**{("/keys/<user>", part): "an administrator sees the empty list of any user" for part in UNKNOWN_PARTS},
          ("/ping/<code>/<action>", "00000000"): "a run that ended with 0",
-         ("/ping/<ping_key>/<slug>/<action>", "00000000"): "the same"}
+         ("/ping/<ping_key>/<slug>/<action>", "00000000"): "the same",
+         **{(f"{prefix}/notification/config/receivers_for_event/<name>{end}", part): "no receiver hears of it" for part in UNKNOWN_PARTS
+            for prefix in ("", "/api") for end in ("", "/")}}
 
 
 @pytest.mark.slow
@@ -584,6 +659,7 @@ def test_a_search_over_large_attributes_keeps_the_read_deadline(app: App) -> Non
 @pytest.fixture(scope="module")
 def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Any:
     app = World(tmp_path_factory.mktemp("fuzzed") / "alertlite.db")
+    app.reader = app.make_key("read")
     yield app
     app.close()
 
@@ -648,6 +724,43 @@ def test_no_random_check_is_a_defect(fuzzed: World, body: Any, version: str) -> 
 @given(JSON_VALUES | CHECKS, st.sampled_from("123"))
 def test_no_random_check_of_many_is_a_defect(fuzzed: World, body: Any, version: str) -> None:
     check_check(fuzzed, body, version)
+
+
+OTHER_BODIES = sorted(path for method, path in BODIES if method == "POST" and path.startswith(NOTIFY_ROUTES + WALDUR_ROUTES))
+OTHER_VALUES = JSON_VALUES | st.sampled_from([
+    "user_test", "default", "email", "browser", "a@b.test", "2030-01-01T00:00:00+01:00", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999Z",
+    "http://[::1]/", "http://[", "x://[", "/api/projects/1/", "Error", 60, [{"labels": {"a": "b"}, "startsAt": "0001-01-01T00:00:00Z"}],
+    [{"text": "a"}]])
+
+
+def check_other(app: World, path: str, fields: dict, whole: Any) -> None:
+    """A body for an API beside Alerta's and Healthchecks' is stored or refused, and all that is stored can be shown, to whom ever."""
+    body = {**BODIES["POST", path][0], **fields} if whole is None else whole
+    answer = app.call("POST", app.address(path), raw=json.dumps(body).encode())
+    assert answer.status in (200, 201, 400, 409), answer     # hypothesis makes ids repeat themselves
+    assert answer.status != 400 or other_text(answer, path), answer
+    for shown in ("/notification/events?limit=3", "/api/alerts?page_size=3", "/notification/config/receivers"):
+        assert app.call("GET", shown, key=app.reader).status == 200, shown
+    if answer.status == 201 and path.endswith("/receivers"):
+        assert app.call("DELETE", f"{path}/{answer.json}").status == 200
+
+
+@QUICK
+@given(st.sampled_from(OTHER_BODIES), st.data(), st.none() | JSON_VALUES)
+def test_no_random_receiver_event_or_scoped_alert_is_a_defect(fuzzed: World, path: str, data: Any, whole: Any) -> None:
+    fields = st.dictionaries(st.sampled_from(list(BODIES["POST", path][1])), OTHER_VALUES, max_size=4)
+    check_other(fuzzed, path, data.draw(fields), whole)
+
+
+@QUICK
+@given(TEXTS, st.sampled_from(["after", "before", "event_type", "limit", "offset", "length", "o", "page", "page_size", "severity", "alert_type",
+                               "scope", "scope_type", "created_from", "created_to", "closed_from", "closed_to", "opened", "aggregate", "uuid",
+                               "message", "acknowledged", "state"]))
+def test_no_random_parameter_of_the_other_lists_is_a_defect(fuzzed: World, text: str, name: str) -> None:
+    query = f"?{name}={urllib.parse.quote(text, safe='')}"
+    for path in ("/notification/events", "/api/alerts", "/api/alerts/stats", f"/notification/config/receivers/{RECEIVER_ID}/deliveries"):
+        answer = fuzzed.call("GET", path + query)
+        assert answer.status in (200, 400) or path == "/api/alerts" and name == "page" and answer.status == 404, (path + query, answer)
 
 
 @QUICK

@@ -10,7 +10,7 @@ import sqlite3
 from typing import Any
 
 import pytest
-from conftest import ADMIN_KEY, App, check_address, check_parts, plain_path
+from conftest import ADMIN_KEY, App, check_address, check_parts, normal_form, plain_path, prefix_ends, told_parts
 
 import alertlite
 
@@ -75,6 +75,48 @@ REFUSALS = [
 def test_every_refusal_has_the_same_form(seven: App, capsys: Any, status: int, method: str, path: str, more: dict, reason: str) -> None:
     refused(seven.call(method, path, **more), status)
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+NOBODY = "00000000-0000-4000-8000-000000000000"
+# How the APIs of receivers and of scoped alerts refuse: with a JSON string, and as {"detail": text} or {field: [texts]}.
+OTHER_REFUSALS = [
+    (400, "POST", "/notification/config/receivers", {"raw": b"{"}, "str", "a body that is not JSON"),
+    (400, "POST", "/notification/config/receivers", {"raw": b""}, "str", "no body"),
+    (400, "POST", "/notification/config/receivers", {"body": ["a"]}, "str", "a list"),
+    (400, "GET", "/notification/events?limit=x", {}, "str", "no number"), (400, "GET", "/notification//events", {}, "str", "a doubled slash"),
+    (400, "GET", "/notification/config/receivers", {"headers": {"X-Scope-OrgID": "x" * 501}}, "str", "a long instance"),
+    (401, "GET", "/notification/config/receivers", {"key": None}, "str", "no key"),
+    (401, "GET", "/api/notification/events", {"key": "unknown"}, "str", "an unknown key"),
+    (404, "GET", "/notification/nothing", {}, "str", "no such route"), (404, "GET", "/api/notification/nothing", {}, "str", "nor there"),
+    (404, "GET", f"/notification/config/receivers/{NOBODY}", {}, "str", "no such receiver"),
+    (405, "PUT", "/notification/events", {}, "str", "another method"),
+    (405, "PATCH", "/api/notification/config/receivers/", {}, "str", "another method"),
+    (413, "POST", "/notification/events", {"raw": b"{}" + b" " * 2**20}, "str", "a large body"),
+    (414, "GET", "/notification/events?limit=" + "0" * 9000, {}, "str", "a long address"),
+    (400, "POST", "/api/alerts/", {"raw": b"{"}, {"detail": "str"}, "a body that is not JSON"),
+    (400, "POST", "/api/alerts/", {"body": ["a"]}, {"non_field_errors": ["str"]}, "a list"),
+    (400, "POST", "/api/alerts/", {"raw": b""}, {name: ["str"] for name in ("alert_type", "message", "scope", "severity")}, "nothing is {}"),
+    (400, "GET", "/api/alerts/?scope=web01", {}, {"scope": ["str"]}, "a scope that is no address"),
+    (401, "GET", "/api/alerts/", {"key": None}, {"detail": "str"}, "no key"),
+    (401, "POST", "/api/alerts/", {"key": "x"}, {"detail": "str"}, "a wrong one"),
+    (404, "GET", f"/api/alerts/{NOBODY}/", {}, {"detail": "str"}, "no such alert"),
+    (404, "GET", "/api/alerts/?page=9", {}, {"detail": "str"}, "no such page"),
+    (405, "DELETE", "/api/alerts/", {}, {"detail": "str"}, "another method"),
+    (405, "GET", f"/api/alerts/{NOBODY}/close/", {}, {"detail": "str"}, "no GET"),
+    (413, "POST", "/api/alerts/", {"raw": b"{}" + b" " * 2**20}, {"detail": "str"}, "a large body"),
+    (414, "GET", "/api/stats/alerts/?uuid=" + "a" * 9000, {}, {"detail": "str"}, "a long address"),
+]
+
+
+@pytest.mark.parametrize(("status", "method", "path", "more", "form", "reason"), OTHER_REFUSALS,
+                         ids=[f"{row[0]} {row[2][:20]} {row[5]}" for row in OTHER_REFUSALS])
+def test_refusals_of_the_other_apis_have_forms_of_their_own(seven: App, capsys: Any, status: int, method: str, path: str, more: dict, form: Any,
+                                                            reason: str) -> None:
+    answer = seven.call(method, path, **more)
+    assert (answer.status, answer.headers["Content-Type"], normal_form(answer.json)) == (status, "application/json", form), reason
+    assert len(answer.json) > 0 and len(capsys.readouterr().err.splitlines()) == 1
+    if path.startswith("/api/") and "/notification/" not in path:
+        assert (answer.headers.get("WWW-Authenticate"), "Allow" in answer.headers) == ("Token" if status == 401 else None, status == 405)
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
@@ -220,7 +262,7 @@ def parts_of(app: App) -> dict[str, str]:
     note = app.call("PUT", f"/alert/{alert}/note", {"text": "x"}).json["id"]
     app.call("POST", "/key", {"id": "key-of-the-tests", "user": "ann"})
     return {"alert": alert, "heartbeat": "heartbeat-of-the-tests", "user": user, "note": note, "key": "key-of-the-tests", "keys": "ann",
-            **{f"<{name}>": value for name, value in check_parts(app).items()}}
+            **told_parts(app), **{f"<{name}>": value for name, value in check_parts(app).items()}}
 
 
 def address(path: str, parts: dict[str, str]) -> str:
@@ -237,7 +279,8 @@ def test_head_answers_as_get_does_but_for_the_body(make_app: Any) -> None:
         for headers in ({"X-Request-ID": "same"}, {"X-Request-ID": "same", "Accept-Encoding": "gzip", "Origin": "https://ui.test"}):
             get, head = (app.call(method, address(path, parts), key=None, headers=headers) for method in ("GET", "HEAD"))
             assert (head.status, head.headers, head.body) == (get.status, get.headers, b""), path
-            assert int(get.headers["Content-Length"]) == len(get.body) > 0, path
+            assert int(get.headers["Content-Length"]) == len(get.body), path
+            assert get.body or path.rstrip("/").endswith("/healthcheck"), path      # which says nothing (spec/weave-notification.md 5)
 
 
 def test_head_of_a_refusal_has_no_body_either(app: App) -> None:
@@ -264,11 +307,23 @@ def test_every_route_answers_options_without_a_key(app: App) -> None:
     assert app.stored() == before                    # above all, none of them counts as a ping
 
 
+NOTIFY_NAMES = ["config/eventtypes", "config/receivers", "config/receivers/<ident>", "config/receivers/<ident>/test",
+                "config/receivers/<ident>/deliveries", "config/receivers/<ident>/replay", "config/receivers_for_event/<name>",
+                "config/healthcheck", "events", "events/healthcheck", "external/events", "testevent", "slack/<instance>/<event_type>",
+                "webhook/<instance>/<event_type>"]
+WALDUR_NAMES = ["alerts", "alerts/stats", "alerts/<ident>", "alerts/<ident>/close", "alerts/<ident>/acknowledge",
+                "alerts/<ident>/cancel_acknowledgment", "stats/alerts"]
+
+
 def test_paths_are_exact(app: App) -> None:
     parts, paths = parts_of(app), {entry.path for entry in alertlite.ROUTES}
     both = {plain_path(path) for path in paths if path != "/" and path.rstrip("/") in paths and path.rstrip("/") + "/" in paths}
     names = ("checks", "checks/<code>/pings", "checks/<code>/flips", "checks/<unique_key>/flips", "channels", "badges", "status")
-    assert both == {f"/api/v<version>/{name}{end}" for name in names for end in ("", "/")} | {"/ping/<code>", "/ping/<code>/"}
+    other = {path for path in map(plain_path, paths) if path.startswith(("/notification/", "/api/notification/", "/api/alerts", "/api/stats"))}
+    assert both == {f"/api/v<version>/{name}{end}" for name in names for end in ("", "/")} | {"/ping/<code>", "/ping/<code>/"} | other
+    assert {path.rstrip("/").removeprefix("/api") for path in other if "/notification/" in path} == {f"/notification/{name}" for name in NOTIFY_NAMES}
+    assert other == {path for name in NOTIFY_NAMES for path in prefix_ends(f"[/api]/notification/{name}[/]")} | {
+        path for name in WALDUR_NAMES for path in prefix_ends(f"/api/{name}[/]")}
     for path in paths - {"/"}:
         exact = address(path, parts)
         assert plain_path(path) in both or app.call("GET", exact + "/").status in (404, 405), path

@@ -7,24 +7,29 @@ import re
 from typing import Any
 
 import pytest
-from conftest import ADMIN_KEY, App, check_address, check_parts, plain_path
+from conftest import ADMIN_KEY, App, check_address, check_parts, plain_path, prefix_ends, told_parts
 
 import alertlite
 
 # The routes that each scope opens (contract 1.4, and spec/healthchecks.md 1.2). None is open to everybody, "any" to every
-# caller that is somebody; [/] is with and without a slash.
+# caller that is somebody; [/] is with and without a slash, [/api] with and without that prefix.
 ROUTES_OF = {
     None: "GET /, GET /_, GET /config, GET /management/gtg, GET /healthz, GET /api/v<version>/status[/], POST /api/v<version>/status[/],"
           " ANY /ping/<code>[/], ANY /ping/<code>/<action>, ANY /ping/<ping_key>/<slug>, ANY /ping/<ping_key>/<slug>/<action>,"
-          " GET /badge/<badge_key>/<signature>.<form>, GET /badge/<badge_key>/<signature>/<tag>.<form>, GET /b/<states>/<badge_key>.<form>",
+          " GET /badge/<badge_key>/<signature>.<form>, GET /badge/<badge_key>/<signature>/<tag>.<form>, GET /b/<states>/<badge_key>.<form>,"
+          " GET [/api]/notification/config/eventtypes[/], GET [/api]/notification/config/healthcheck[/],"
+          " GET [/api]/notification/events/healthcheck[/]",
     "any": "GET /user/me, PUT /user/me, GET /user/me/attributes, PUT /user/me/attributes",
     "read:alerts": "GET /alert/<ident>, GET /alert/<ident>/notes, GET /alerts, GET /alerts/count, GET /alerts/history, GET /alerts/groups,"
                    " GET /alerts/tags, GET /environments, GET /services, GET /alerts/top10, GET /alerts/top10/count,"
                    " GET /alerts/top10/flapping, GET /alerts/top10/standing, GET /alerts/topn/count, GET /alerts/topn/flapping,"
-                   " GET /alerts/topn/standing",
+                   " GET /alerts/topn/standing, GET /api/alerts[/], GET /api/alerts/<ident>[/], GET /api/alerts/stats[/],"
+                   " GET /api/stats/alerts[/]",
     "write:alerts": "POST /alert, PUT /alert/<ident>/status, POST /alert/<ident>/status, PUT /alert/<ident>/action, PUT /alert/<ident>/tag,"
                     " POST /alert/<ident>/tag, PUT /alert/<ident>/untag, POST /alert/<ident>/untag, PUT /alert/<ident>/attributes,"
-                    " PUT /alert/<ident>/note, PUT /alert/<ident>/note/<note_id>, DELETE /alert/<ident>/note/<note_id>",
+                    " PUT /alert/<ident>/note, PUT /alert/<ident>/note/<note_id>, DELETE /alert/<ident>/note/<note_id>,"
+                    " POST /api/alerts[/], POST /api/alerts/<ident>/close[/], POST /api/alerts/<ident>/acknowledge[/],"
+                    " POST /api/alerts/<ident>/cancel_acknowledgment[/]",
     "delete:alerts": "DELETE /alert/<ident>, POST /alert/<ident>",
     "read:heartbeats": "GET /heartbeat/<ident>, GET /heartbeats",
     "write:heartbeats": "POST /heartbeat, DELETE /heartbeat/<ident>, POST /heartbeat/<ident>",
@@ -42,14 +47,26 @@ ROUTES_OF = {
                     " POST /api/v<version>/checks/<code>/pause, POST /api/v<version>/checks/<code>/resume,"
                     " GET /api/v<version>/checks/<code>/pings[/], GET /api/v<version>/checks/<code>/pings/<number>/body,"
                     " GET /api/v<version>/channels[/]",
+    "read:receivers": "GET [/api]/notification/config/receivers[/], GET [/api]/notification/config/receivers/<ident>[/],"
+                      " GET [/api]/notification/config/receivers/<ident>/deliveries[/],"
+                      " GET [/api]/notification/config/receivers_for_event/<name>[/]",
+    "write:receivers": "POST [/api]/notification/config/receivers[/], PUT [/api]/notification/config/receivers/<ident>[/],"
+                       " DELETE [/api]/notification/config/receivers/<ident>[/],"
+                       " POST [/api]/notification/config/receivers/<ident>/test[/],"
+                       " POST [/api]/notification/config/receivers/<ident>/replay[/]",
+    "read:events": "GET [/api]/notification/events[/]",
+    "write:events": "POST [/api]/notification/events[/], POST [/api]/notification/external/events[/],"
+                    " POST [/api]/notification/testevent[/], POST [/api]/notification/slack/<instance>/<event_type>[/],"
+                    " POST [/api]/notification/webhook/<instance>/<event_type>[/]",
 }
-SCOPE_OF = {tuple(route.replace("[/]", end).split()): scope for scope, routes in ROUTES_OF.items() for route in routes.split(", ")
-            for end in ("", "/")}
+SCOPE_OF = {tuple(address.split()): scope for scope, routes in ROUTES_OF.items() for route in routes.split(", ")
+            for address in prefix_ends(route)}
 CHECK_ROUTES = ("/api/v", "/ping/", "/badge/", "/b/")
 NEEDING = sorted((scope, *place) for place, scope in SCOPE_OF.items() if scope not in (None, "any"))
 # The scopes that exist (contract 5.2).
 SCOPES = ["read", "write", "admin", "delete:alerts", "write:users", "admin:users", "write:webhooks", "read:oembed", "read:userinfo",
-          *(f"{verb}:{noun}" for verb in ("read", "write", "admin") for noun in ("alerts", "blackouts", "heartbeats", "keys", "checks")),
+          *(f"{verb}:{noun}" for verb in ("read", "write", "admin")
+            for noun in ("alerts", "blackouts", "heartbeats", "keys", "checks", "receivers", "events")),
           *(f"{verb}:{noun}" for verb in ("read", "admin") for noun in ("groups", "perms", "customers", "management"))]
 # A body that every route with this ending takes; no role or scope beyond the caller's.
 BODIES = {"/alert": {"resource": "web01", "event": "Scoped"}, "/heartbeat": {"origin": "scoped"},
@@ -57,7 +74,28 @@ BODIES = {"/alert": {"resource": "web01", "event": "Scoped"}, "/heartbeat": {"or
           "/key": {"user": "tester", "scopes": ["write:keys"]}, "/status": {"status": "ack"}, "/action": {"action": "ack"},
           "/tag": {"tags": ["a"]},
           "/untag": {"tags": ["a"]}, "/attributes": {"attributes": {"a": 1}}, "/note": {"text": "x"}, "/housekeeping": {},
-          "/me": {"text": "x"}}
+          "/me": {"text": "x"}, "/receivers": {"type": "browser"}, "/events": {"type": "user_test", "instance_id": "default"},
+          "/alerts": {"scope": "/api/projects/2/", "alert_type": "Scoped", "message": "m", "severity": "Info"}, "/<event_type>": {
+              "text": "x", "alerts": [{"labels": {"alertname": "Scoped"}}]}}
+NOTIFY_ROUTES, WALDUR_ROUTES = ("/notification/", "/api/notification/"), ("/api/alerts", "/api/stats")
+
+
+def refusal(path: str, key: str | None, scope: str | None = None) -> tuple[int, Any]:
+    """The status and body that a route refuses a key with, each API in its own words; scope: the one that the key lacks."""
+    if path.startswith(CHECK_ROUTES):                # these tell no more than that the key is wrong (spec/healthchecks.md 1.4)
+        return 401, {"error": "wrong api key" if key and len(key) == 32 else "missing api key"}
+    if path.startswith(WALDUR_ROUTES):               # spec/waldur-alerts.md 1
+        return (403, {"detail": "Permission denied."}) if scope else (401, {
+            "detail": "Invalid token." if key is not None else "Authentication credentials were not provided."})
+    return (403, f"Missing required scope: {scope}") if scope else (401, None)
+
+
+def told(answer: Any) -> tuple[int, Any]:
+    """The status and what a refusal says; None for the words of a 401 that are free."""
+    body = answer.json
+    if isinstance(body, dict) and "requestId" in body:
+        body = body["message"]
+    return answer.status, None if answer.status == 401 and isinstance(body, str) else body
 
 
 def grants(held: str, wanted: str) -> bool:
@@ -88,6 +126,7 @@ class World(App):
         self.parts = {"alert": "alert-of-the-tests", "heartbeat": "heartbeat-of-the-tests", "user": "user-to-delete",
                       "key": "key-of-the-tests", "keys": "tester", "note": note}
         self.check_parts = check_parts(self)
+        self.parts.update(told_parts(self))
 
     def request(self, method: str, path: str, **more: Any) -> Any:
         """A request of a route that is right but for who sends it."""
@@ -96,7 +135,11 @@ class World(App):
         words = path.split("/")
         address = "/".join(self.parts[words[place - 1]] if word.startswith("<") else word for place, word in enumerate(words))
         last = re.sub("/<[^>]*>$", "", path)
-        body = BODIES.get("/" + path.split("/")[-1]) if last == path else {"text": "x"} if method == "PUT" else {"_method": "delete"}
+        body = BODIES.get("/" + path.rstrip("/").split("/")[-1])
+        if path.startswith(NOTIFY_ROUTES) and method == "PUT":
+            body = {"id": self.parts["receivers"], "instance_id": "default", "type": "browser"}
+        elif last != path and not path.startswith(NOTIFY_ROUTES + WALDUR_ROUTES):
+            body = {"text": "x"} if method == "PUT" else {"_method": "delete"}
         return self.call(method, address, None if method in ("GET", "DELETE") else body, **more)
 
 
@@ -117,40 +160,40 @@ def test_every_route_has_the_scope_that_the_contract_gives_it() -> None:
 
 def test_only_these_routes_are_open(world: World) -> None:
     found = {(method, path) for method, path in SCOPE_OF if world.request(method, path, key=None).status != 401}
-    status = "/api/v<version>/status"
+    status, notify = "/api/v<version>/status", "[/api]/notification/"
     assert {place for place in found if not place[1].startswith(("/ping/", "/badge/", "/b/"))} == {
         ("GET", "/"), ("GET", "/_"), ("GET", "/config"), ("GET", "/management/gtg"), ("GET", "/healthz"),
-        *((method, status + end) for method in ("GET", "POST") for end in ("", "/"))}
+        *((method, status + end) for method in ("GET", "POST") for end in ("", "/")),
+        *(("GET", path) for name in ("config/eventtypes", "config/healthcheck", "events/healthcheck")
+          for path in prefix_ends(f"{notify}{name}[/]"))}
     assert {path for _, path in SCOPE_OF if path.startswith(("/ping/", "/badge/", "/b/"))} == {
         path for _, path in found if path.startswith(("/ping/", "/badge/", "/b/"))}
 
 
 def test_the_scopes_that_exist_are_those_of_the_contract() -> None:
-    assert sorted(alertlite.SCOPES) == sorted(SCOPES) and len(SCOPES) == 32
+    assert sorted(alertlite.SCOPES) == sorted(SCOPES) and len(SCOPES) == 38
 
 
 @pytest.mark.parametrize(("scope", "method", "path"), NEEDING)
 def test_a_route_serves_exactly_those_whose_scope_grants_it(world: World, scope: str, method: str, path: str) -> None:
     world.stock()
     before = world.stored()
-    is_check_route = path.startswith(CHECK_ROUTES)    # these tell no more than that the key is wrong (contract 1.4)
+    has_challenge = not path.startswith((*CHECK_ROUTES, *NOTIFY_ROUTES))
     for key in (None, "unknown-key-0123456789abcdef", "x" * 32, ""):
         answer = world.request(method, path, key=key)
-        assert (answer.status, "WWW-Authenticate" in answer.headers) == (401, not is_check_route), key
-        assert not is_check_route or answer.json == {"error": "wrong api key" if key == "x" * 32 else "missing api key"}, key
+        assert (*told(answer), "WWW-Authenticate" in answer.headers) == (*refusal(path, key), has_challenge), key
     refusing = [held for held in SCOPES if not grants(held, scope)]
     assert refusing
     for held in refusing:
         answer = world.request(method, path, key=world.keys[held])
-        expected = (401, {"error": "wrong api key"}) if is_check_route else (403, f"Missing required scope: {scope}")
-        assert (answer.status, answer.json if is_check_route else answer.json["message"]) == expected, held
+        assert told(answer) == refusal(path, "x" * 32, scope), held
     assert world.stored() == before
     for held in [scope, *(held for held in SCOPES if grants(held, scope) and held != scope)]:
         answer = world.request(method, path, key=world.keys[held])
         assert answer.status not in (401, 403) and answer.status < 500, (held, answer)
 
 
-@pytest.mark.parametrize(("scope", "method", "path"), [row for row in NEEDING if row[2].startswith("/api/")])
+@pytest.mark.parametrize(("scope", "method", "path"), [row for row in NEEDING if row[2].startswith("/api/v")])
 def test_a_route_of_checks_judges_a_key_in_its_own_header_alike(world: World, scope: str, method: str, path: str) -> None:
     world.stock()
     before = world.stored()

@@ -206,7 +206,8 @@ class Replay:
         """The keys, channels and checks that the recorded server had."""
         for seq, (ident, name) in enumerate(CHANNELS.items(), 1):
             row = (seq, ident, "one", "email", name, "{}", self.app.clock.now())
-            self.app.store.write(lambda tables, row=row: tables.db.execute("INSERT INTO receivers VALUES (?, ?, ?, ?, ?, ?, ?)", row))
+            self.app.store.write(lambda tables, row=row: tables.db.execute(
+                "INSERT INTO receivers (seq, id, customer, type, name, address_data, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)", row))
         for name, scopes, customer in (("key", ("read", "write"), "one"), ("read-only key", ("read",), "one"),
                                        ("other key", ("read", "write"), "two")):
             self.names.add(self.app.make_key(*scopes, customer=customer), name)

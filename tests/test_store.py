@@ -565,6 +565,7 @@ def test_every_table_and_index_has_a_comment_above_it() -> None:
     ("alerts", alertlite.Alert, True), ("alert_history", alertlite.HistoryEntry, True), ("users", alertlite.User, True),
     ("api_keys", alertlite.ApiKey, True), ("checks", alertlite.Check, True), ("pings", alertlite.Ping, True),
     ("flips", alertlite.Flip, True), ("projects", alertlite.Project, True), ("receivers", alertlite.Receiver, True),
+    ("events", alertlite.Event, True),
     ("notes", alertlite.Note, False),
     ("heartbeats JOIN beats ON heartbeat = seq", alertlite.Heartbeat, False),
 ])
@@ -572,6 +573,11 @@ def test_a_value_has_the_fields_of_its_table(store: alertlite.Store, table: str,
     columns = [column[0] for column in store.db.execute(f"SELECT * FROM {table}").description if column[0] != "heartbeat"]
     assert sorted(columns) == sorted(row._fields)
     assert not ordered or columns == list(row._fields)
+
+
+def test_an_event_type_has_the_fields_of_its_table_but_its_seq(store: alertlite.Store) -> None:
+    columns = [column[0] for column in store.db.execute("SELECT * FROM event_types").description]
+    assert columns == ["seq", *alertlite.EventType._fields]
 
 
 ALERT = alertlite.new_alert(alertlite.AlertReport(
