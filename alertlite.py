@@ -8057,6 +8057,15 @@ class Channel(waitress.channel.HTTPChannel):
     """A connection, with the refusals of this server."""
     error_task_class = JsonErrorTask
     parser_class = StrictParser
+    has_served = False
+
+    def service(self) -> None:
+        self.has_served = True
+        super().service()
+
+    def readable_when_fresh(self) -> bool:
+        """Whether a connection that has asked nothing yet may still do so."""
+        return not self.has_served and super().readable()
 
     def is_quick(self) -> bool:
         """Whether the request that it waits for is a report or a ping: one short write, and no password to check."""
@@ -8210,8 +8219,12 @@ def make_server(api: Callable, settings: SimpleNamespace, host: str, port: int, 
     return server
 
 
+FRESH = 0.5                                          # seconds that a new connection has, at a stop, to say what it wants
+
+
 def run_server(server: Any, stopping: threading.Event, patience: float = 10) -> None:
-    """Serves until stopping is set; then reads nothing more, and answers what was received, within patience seconds."""
+    """Serves until stopping is set; then accepts nothing more, and answers what was received, within patience seconds.
+    A connection that was just accepted has a moment to send its request, as nobody else would answer it."""
     def turn(seconds: float) -> None:
         waitress.wasyncore.loop(timeout=seconds, use_poll=True, map=server._map, count=1)
 
@@ -8220,10 +8233,12 @@ def run_server(server: Any, stopping: threading.Event, patience: float = 10) -> 
     server.del_channel()
     server.socket.close()
     server.accepting = False
+    started = time.monotonic()
     for channel in server.active_channels.values():
-        channel.readable = lambda: False
-    deadline = time.monotonic() + patience
-    while time.monotonic() < deadline and any(
+        channel.readable = lambda channel=channel: time.monotonic() < started + FRESH and channel.readable_when_fresh()
+    while time.monotonic() < started + FRESH and any(not channel.has_served for channel in list(server.active_channels.values())):
+        turn(0.05)
+    while time.monotonic() < started + patience and any(
             channel.requests or channel.total_outbufs_len for channel in list(server.active_channels.values())):
         turn(0.05)
     server.task_dispatcher.shutdown()

@@ -390,6 +390,16 @@ def test_of_several_mail_receivers_those_that_can_be_reached_are(make_desk: Call
     assert [to for to, _ in box.mails] == [["here@example.org"]]
 
 
+def test_of_several_mail_receivers_one_that_is_greylisted_gets_its_mail_later(make_desk: Callable[..., Desk], make_mailbox: Callable[..., Mailbox]):
+    box = make_mailbox()
+    box.refused = {"grey@example.org": "450 come back later"}
+    desk = make_desk(smtp_url=f"smtp://127.0.0.1:{box.port}")
+    desk.tell(desk.receiver("email", "grey@example.org,here@example.org"))
+    box.refused.clear()
+    desk.go()
+    assert {address for to, _ in box.mails for address in to} == {"grey@example.org", "here@example.org"}
+
+
 def test_without_a_mail_server_a_mail_waits_and_says_why(desk: Desk):
     ident = desk.receiver("email", "me@example.org")
     assert desk.tell(ident) > 0
@@ -1304,6 +1314,20 @@ def test_what_is_unshelved_and_changes_is_told_and_so_is_its_end(desk: Desk, sin
     assert [got.json["subject"] for got in sink.got] == ["CLOSED: web01 HttpError"]
 
 
+def test_a_check_whose_alert_comes_back_shelved_is_not_told(desk: Desk, sink: Sink):
+    check = desk.new_check(channels=desk.receiver("webhook", sink.url()))
+    desk.ping(check, "/fail")
+    alert, = desk.app.get("/alerts?event=CheckDown")["alerts"]
+    assert desk.app.call("PUT", f"/alert/{alert['id']}/action", {"action": "shelve"}).status == 200
+    desk.ping(check)
+    desk.go()
+    before = len(sink.got)
+    desk.ping(check, "/fail")
+    assert desk.app.get(f"/alert/{alert['id']}")["alert"]["status"] == "shelved"
+    desk.go()
+    assert events_of(desk)[-1] == ("check_down", "shelved") and len(sink.got) == before
+
+
 # --- secrets
 
 SECRETS = ("t0psecret-path", "t0psecret-token", "t0psecret-password", "t0psecret-signature", "t0psecret-header")
@@ -1395,6 +1419,31 @@ def test_a_disk_that_is_full_while_marking_means_that_it_is_sent_again_and_not_l
     assert len(sink.got) >= 1
     desk.courier.serve(desk.seq(ident))
     assert desk.states(ident) == [("alert_opened", "sent")]
+
+
+@pytest.mark.parametrize(("given", "timestamp"), [
+    pytest.param({"event_retention": "60"}, None, id="a log that is kept for a minute only"),
+    pytest.param({}, "2029-11-01T00:00:00Z", id="an event that was posted with the time at which it began, long ago"),
+])
+def test_what_still_waits_is_not_forgotten_with_the_old_events(
+        make_desk: Callable[..., Desk], sink: Sink, given: dict[str, str], timestamp: str | None):
+    desk = make_desk(**given)
+    desk.receiver("webhook", sink.url())
+    sink.answers = [(503, {}, b"")]
+    posted = {"type": "monitor", "instance_id": "default", "text": "disk", "timestamp": timestamp}
+    assert desk.app.call("POST", "/notification/events", posted).status == 200
+    desk.go()
+    now = desk.app.clock.advance(600)
+    desk.app.store.write(lambda tables: tables.delete_old_events(now - desk.app.settings.event_retention * 1000))
+    desk.go()
+    assert [got.json["events"][0]["text"] for got in sink.got] == ["disk", "disk"]
+
+
+def test_a_database_with_receivers_is_not_taken_for_damaged_after_a_power_cut(desk: Desk):
+    desk.new_check(channels=desk.receiver("browser", None))
+    desk.app.post_alert()
+    with desk.app.store.read() as tables:
+        assert tables.rows("PRAGMA quick_check") == [("ok",)]
 
 
 def test_texts_of_errors_never_name_more_than_the_host(desk: Desk):

@@ -169,7 +169,7 @@ def test_a_target_that_hangs_delays_nobody_else(make_server: Any):
         for number in range(20):
             for method, path, body, status in (
                     ("POST", "/notification/events", {"type": "monitor", "instance_id": "default", "text": f"message {number}"}, 200),
-                    ("POST", "/alert", {"resource": f"host{number}", "event": "Down", "severity": "major"}, 201),
+                    *[("POST", "/alert", {"resource": f"host{number}", "event": f"Down{event}", "severity": "major"}, 201) for event in range(4)],
                     ("GET", "/healthz", None, 200)):
                 started = time.monotonic()
                 answer = server.request(method, path, body)

@@ -86,7 +86,7 @@ def refusal(path: str, key: str | None, scope: str | None = None) -> tuple[int, 
         return 401, {"error": "wrong api key" if key and len(key) == 32 else "missing api key"}
     if path.startswith(WALDUR_ROUTES):               # spec/waldur-alerts.md 1
         return (403, {"detail": "Permission denied."}) if scope else (401, {
-            "detail": "Invalid token." if key is not None else "Authentication credentials were not provided."})
+            "detail": "Invalid token." if key else "Authentication credentials were not provided."})
     return (403, f"Missing required scope: {scope}") if scope else (401, None)
 
 
