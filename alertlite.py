@@ -60,6 +60,7 @@ import collections
 import contextlib
 import ctypes
 import email.message
+import email.utils
 import fcntl
 import fnmatch
 import gc
@@ -2076,6 +2077,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = ()       # append only: the statements
 SCHEMA_VERSION = 1 + len(MIGRATIONS)
 MOST_ARMS = 200                                    # index ranges that one page is merged from; SQLite takes 500
 MOST_ROWS = 1000                                   # rows of an answer that is not paged
+LATE_EVENTS = 500                                  # how far a late event is put in its place
 FLIP_RETENTION = 93 * 86_400_000                   # milliseconds (spec/healthchecks.md 4.8)
 
 ALERT_COLUMNS = ", ".join(Alert._fields)
@@ -2734,20 +2736,23 @@ class Tables:
         """Whether nothing kept the last beginning of an alert from being told, or it was told something since."""
         self.flush()
         row = self.row("SELECT max(seq) FROM events WHERE alert = ? AND suppressed IS NOT NULL"
-                       " AND type IN ('alert_opened', 'heartbeat_expired')", (alert,))
+                       " AND type IN ('alert_opened', 'heartbeat_expired', 'check_down')", (alert,))
         return row[0] is None or self.row("SELECT 1 FROM events WHERE seq > ? AND alert = ? AND suppressed IS NULL LIMIT 1",
                                           (row[0], alert)) is not None
 
     def list_events(self, customer: str, limit: int, offset: int, types: list[str] | None = None,
                     after: int | None = None, before: int | None = None) -> list[Event]:
-        """The newest events of a customer, in the order in which they were stored; after and before exclude their ends."""
+        """The newest events of a customer by their time; after and before exclude their ends. One that was stored more than
+        LATE_EVENTS others late may stand where it was stored."""
         where, args = sql_among("type", types)
         if after is not None:
             where, args = where + " AND happened_at > ?", [*args, after]
         if before is not None:
             where, args = where + " AND happened_at < ?", [*args, before]
-        return [Event(*row) for row in self.rows(f"SELECT {EVENT_COLUMNS} FROM events WHERE customer = ? AND {where}"
-                                                 " ORDER BY seq DESC LIMIT ? OFFSET ?", (customer, *args, limit, offset))]
+        rows = self.rows(f"SELECT {EVENT_COLUMNS} FROM events WHERE customer = ? AND {where} ORDER BY seq DESC LIMIT ?",
+                         (customer, *args, offset + limit + LATE_EVENTS))
+        newest = sorted((Event(*row) for row in rows), key=lambda event: (event.happened_at, event.seq), reverse=True)
+        return newest[offset:offset + limit]
 
     # --- event types
 
@@ -2770,7 +2775,8 @@ class Tables:
         """Of the oldest two hundred events, those from before a moment go, if the first is that old."""
         oldest = self.row("SELECT happened_at FROM events ORDER BY seq LIMIT 1")
         if oldest and oldest[0] < before:
-            self.db.execute("DELETE FROM events WHERE seq IN (SELECT seq FROM events ORDER BY seq LIMIT 200) AND happened_at < ?", (before,))
+            self.db.execute("DELETE FROM events WHERE seq IN (SELECT seq FROM events ORDER BY seq LIMIT 200) AND happened_at < ?"
+                            " AND NOT EXISTS (SELECT 1 FROM outbox WHERE event = events.seq AND state = 'waiting')", (before,))
 
     # --- heartbeats
 
@@ -2967,6 +2973,7 @@ class Tables:
 
     def delete_receiver(self, seq: int) -> None:
         self.flush()
+        self.db.execute("UPDATE receivers SET fallback = '' WHERE fallback = (SELECT id FROM receivers WHERE seq = ?)", (seq,))
         self.db.execute("DELETE FROM receivers WHERE seq = ?", (seq,))
         self.recent.hearers.clear()
 
@@ -3001,9 +3008,9 @@ class Tables:
     def waiting_receivers(self) -> list[int]:
         return [seq for seq, in self.rows("SELECT DISTINCT receiver FROM outbox WHERE state = 'waiting'")]
 
-    def notices(self, receiver: int, state: str, limit: int) -> list[Notice]:
-        """What is owed to a receiver, in order; or what was sent or given up, the newest first."""
-        order = "o.seq" if state == "waiting" else "o.seq DESC"
+    def notices(self, receiver: int, state: str, limit: int, newest_first: bool = True) -> list[Notice]:
+        """What is owed to a receiver (waiting), was sent or given up (dead; '' = both)."""
+        order = "o.seq DESC" if newest_first else "o.seq"
         where = "state = 'waiting'" if state == "waiting" else "state <> 'waiting' AND ? IN ('', state)"
         args = [receiver] if state == "waiting" else [receiver, state]
         rows = self.rows(f"SELECT {NOTICE_COLUMNS} FROM outbox o JOIN events e ON e.seq = o.event WHERE receiver = ? AND {where}"
@@ -3014,6 +3021,10 @@ class Tables:
         """What became of an attempt; waited: seconds of trying since the last one."""
         self.db.executemany("UPDATE outbox SET state = ?, attempts = attempts + 1, waited = waited + ?, last_error = ?, marked_at = ?"
                             " WHERE seq = ? AND state = 'waiting'", [(state, waited, error, now, notice.seq) for notice in notices])
+
+    def charge_notices(self, notices: Iterable[Notice], waited: int) -> None:
+        """What stands behind a message that failed has waited, too."""
+        self.db.executemany("UPDATE outbox SET waited = waited + ? WHERE seq = ?", [(waited, notice.seq) for notice in notices])
 
     def replay_dead(self, receiver: int) -> int:
         """What was given up is owed again; how many."""
@@ -3569,6 +3580,7 @@ class Sending(NamedTuple):
     address: Any
     settings: SimpleNamespace
     values: Callable[[], dict[str, str]]
+    now: int
 
 
 LONGEST_ANSWER = 65_536                              # bytes that are read of what a target answers
@@ -3613,9 +3625,10 @@ def connect_to(host: str, port: int, policy: str, timeout: float) -> socket.sock
     error = ""
     for family, kind, protocol, _, address in allowed[:3]:
         connection = socket.socket(family, kind, protocol)
-        connection.settimeout(timeout)
+        connection.settimeout(timeout / len(allowed[:3]))
         try:
             connection.connect(address)
+            connection.settimeout(timeout)
             return connection
         except OSError as problem:
             connection.close()
@@ -3662,18 +3675,29 @@ def request_url(sending: Sending, url: str, body: bytes, headers: dict[str, str]
             raise Failed(f"TLS: {error.verify_message}") from None
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise Failed(f"{parts.hostname}: {error or type(error).__name__}") from None
-    judge_status(answer.status, answer.getheader("Retry-After"), content)
+    judge_status(answer.status, answer.getheader("Retry-After"), content, sending.now)
     return content, answer.headers
 
 
-def judge_status(status: int, retry_after: str | None, content: bytes) -> None:
+def asked_wait(retry_after: str | None, now: int) -> float:
+    """Seconds that a Retry-After header asks for: a number, or a moment; 0 = none that can be read."""
+    if not retry_after:
+        return 0.0
+    if re.fullmatch("[0-9]{1,6}", retry_after.strip()):
+        return float(retry_after)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(retry_after).timestamp() - now / 1000)
+    except (ValueError, TypeError, OverflowError):
+        return 0.0
+
+
+def judge_status(status: int, retry_after: str | None, content: bytes, now: int = 0) -> None:
     """Nothing for 2xx; Failed where trying again may help, else Refused, with what the target said."""
     if 200 <= status < 300:
         return
     said = f"status {status}: {content[:300].decode('utf-8', 'replace').strip()}"
     if status >= 500 or status in RETRIED_STATUSES:
-        asked = float(retry_after) if retry_after and re.fullmatch("[0-9]{1,6}", retry_after) else 0.0
-        raise Failed(said, min(asked or telegram_wait(content), LONGEST_RETRY))
+        raise Failed(said, min(asked_wait(retry_after, now) or telegram_wait(content), LONGEST_RETRY))
     raise Refused(said if status >= 400 else f"{said} (redirects are not followed)")
 
 
@@ -3694,14 +3718,14 @@ def posted_form(message: Message, kind: str) -> Any:
     return posted.get(kind) if isinstance(posted, dict) else None
 
 
-def mail_of(message: Message, sender: str, receivers: list[str]) -> email.message.EmailMessage:
+def mail_of(message: Message, sender: str, receivers: str) -> email.message.EmailMessage:
     """The mail for a message. Its Message-ID is the key, so that a mail sent twice can be told."""
     mail = email.message.EmailMessage()
     posted = posted_form(message, "email")
     posted = posted if isinstance(posted, dict) else {}
     subject = str(posted.get("subject") or message.subject)
     mail["Subject"] = " ".join(subject.split())[:200]
-    mail["From"], mail["To"] = sender, ", ".join(receivers)
+    mail["From"], mail["To"] = sender, receivers.replace(",", ", ")
     mail["Message-ID"] = f"<{re.sub('[^A-Za-z0-9+-]', '', message.key)}@alertlite>"
     mail["X-Entity-Ref-ID"] = message.key
     mail["Auto-Submitted"] = "auto-generated"
@@ -3712,36 +3736,60 @@ def mail_of(message: Message, sender: str, receivers: list[str]) -> email.messag
     return mail
 
 
+MAILED: collections.OrderedDict[tuple[str, str], None] = collections.OrderedDict()   # (key, address) that has its mail
+
+
 def send_email(sending: Sending, message: Message) -> None:
-    """By the mail server of the settings; STARTTLS where it offers it, and always before a password is sent."""
+    """By the mail server of the settings, each address once; STARTTLS where it is offered, and always before a password."""
     settings = sending.settings
     if not settings.smtp_url:
         raise Failed("no mail server is set (ALERTLITE_SMTP_URL)")
     parts = urllib.parse.urlsplit(settings.smtp_url)
-    secure = parts.scheme == "smtps"
-    sender = settings.mail_from or f"alertlite@{socket.gethostname()}"
-    receivers = sending.address.split(",")
+    wanted = [address for address in sending.address.split(",") if (message.key, address) not in MAILED]
+    client = (smtplib.SMTP_SSL if parts.scheme == "smtps" else smtplib.SMTP)(timeout=settings.delivery_timeout)
+    client._host = parts.hostname                    # what its constructor sets, which would connect before there is a deadline
+    refused: dict[str, tuple[int, bytes]] = {}
     try:
-        make = smtplib.SMTP_SSL if secure else smtplib.SMTP
-        with make(parts.hostname, parts.port or (465 if secure else 587), timeout=settings.delivery_timeout) as client, \
-                cut_off_after(lambda: client.sock, settings.delivery_timeout):
-            if not secure and "starttls=off" not in parts.query and (client.ehlo() and client.has_extn("starttls") or parts.username):
-                client.starttls(context=ssl.create_default_context())
-            if parts.username:
-                client.login(urllib.parse.unquote(parts.username), urllib.parse.unquote(parts.password or ""))
-            refused = client.send_message(mail_of(message, sender, receivers), sender, receivers)
+        with cut_off_after(lambda: client.sock, settings.delivery_timeout), contextlib.closing(client):
+            sign_in(client, parts)
+            sender = settings.mail_from or f"alertlite@{socket.gethostname()}"
+            refused = client.send_message(mail_of(message, sender, sending.address), sender, wanted) if wanted else {}
+            client.quit()
     except smtplib.SMTPRecipientsRefused as error:
-        judge_smtp({code for code, _ in error.recipients.values()}, str(next(iter(error.recipients.values()))[1]))
+        refused = error.recipients
     except smtplib.SMTPResponseException as error:
-        judge_smtp({error.smtp_code}, f"{error.smtp_code} {error.smtp_error.decode('utf-8', 'replace')}")
+        judge_smtp([error.smtp_code], f"{error.smtp_code} {error.smtp_error.decode('utf-8', 'replace')}")
     except (OSError, smtplib.SMTPException) as error:
         raise Failed(f"mail server {parts.hostname}: {error}") from None
-    else:
-        if refused:
-            log(4, f"mail: {len(refused)} of {len(receivers)} receivers were refused")
+    for address in wanted:
+        if address not in refused or refused[address][0] >= 500:
+            MAILED[message.key, address] = None
+    while len(MAILED) > 1000:
+        MAILED.popitem(last=False)
+    judge_refusals(refused, len(refused) == len(sending.address.split(",")))
 
 
-def judge_smtp(codes: set[int], said: str) -> None:
+def judge_refusals(refused: dict[str, tuple[int, bytes]], nobody: bool) -> None:
+    """What it means that some addresses were refused; nobody: all were. Those that may work later are tried again."""
+    said = "; ".join(f"{address}: {code} {text.decode('utf-8', 'replace')}" for address, (code, text) in refused.items())
+    if refused and (nobody or any(code < 500 for code, _ in refused.values())):
+        judge_smtp([code for code, _ in refused.values()], said)
+    if refused:
+        log(4, f"mail: {said}")
+
+
+def sign_in(client: smtplib.SMTP, parts: urllib.parse.SplitResult) -> None:
+    """Connects to the mail server and signs in, as the address in the settings says."""
+    secure = parts.scheme == "smtps"
+    client.connect(parts.hostname, parts.port or (465 if secure else 587))
+    client.ehlo()
+    if not secure and "starttls=off" not in parts.query and (client.has_extn("starttls") or parts.username):
+        client.starttls(context=ssl.create_default_context())
+    if parts.username:
+        client.login(urllib.parse.unquote(parts.username), urllib.parse.unquote(parts.password or ""))
+
+
+def judge_smtp(codes: list[int], said: str) -> None:
     """Refused where every code is for good (5xx, but not for a wrong password or a full system), else Failed."""
     if all(500 <= code < 600 and code not in (530, 534, 535, 552) for code in codes):
         raise Refused(said)
@@ -3754,12 +3802,18 @@ def send_slack(sending: Sending, message: Message) -> None:
     post_json(sending, message, sending.address, posted if isinstance(posted, dict) else {"text": posted} if posted else fallback)
 
 
+def header_text(value: str) -> str:
+    """A value as a header can hold it: one line of Latin-1."""
+    return re.sub(r"[\r\n]+", " ", value).encode("latin-1", "xmlcharrefreplace").decode("latin-1")
+
+
 def send_webhook(sending: Sending, message: Message) -> None:
     """A POST of one documented JSON shape, or a request made of templates."""
     address = {"url": sending.address} if isinstance(sending.address, str) else sending.address
     if "url" in address:
         body = json.dumps(web_hook_body(message)).encode()
-        headers = {"Content-Type": "application/json", "Idempotency-Key": message.key, **address.get("headers", {})}
+        own = {name: header_text(value) for name, value in address.get("headers", {}).items()}
+        headers = {"Content-Type": "application/json", "Idempotency-Key": message.key, **own}
         if address.get("secret"):
             headers["X-Alertlite-Signature"] = "sha256=" + hmac.new(address["secret"].encode(), body, "sha256").hexdigest()
         request_url(sending, address["url"], body, headers)
@@ -3771,9 +3825,7 @@ def send_webhook(sending: Sending, message: Message) -> None:
     outside = {name: value for name, value in values.items() if name not in ("BODY", "BODY_JSON")}
     method = address.get(f"method_{way}", "GET")
     url = fill_placeholders(address[f"url_{way}"], outside, urllib.parse.quote)
-    headers = {name: fill_placeholders(value, outside).encode("latin-1", "xmlcharrefreplace").decode("latin-1")
-               for name, value in address.get(f"headers_{way}", {}).items()}
-    headers = {name: re.sub(r"[\r\n]+", " ", value) for name, value in headers.items()}
+    headers = {name: header_text(fill_placeholders(value, outside)) for name, value in address.get(f"headers_{way}", {}).items()}
     body = fill_placeholders(address.get(f"body_{way}", ""), values).encode() if method in ("POST", "PUT") else b""
     request_url(sending, url, body, {"Idempotency-Key": message.key, **headers}, method)
 
@@ -3786,7 +3838,8 @@ def send_ntfy(sending: Sending, message: Message) -> None:
     headers = {"Authorization": f"Bearer {address['token']}"} if address.get("token") else {}
     priority = address.get("priority_up" if message.state == "up" else "priority") or PRIORITIES[message.state]
     tags = {"down": "rotating_light", "up": "white_check_mark", "info": "information_source"}
-    body = {"topic": address["topic"], "title": message.subject[:250], "message": message.text[:3500], "priority": priority,
+    text = message.text.encode()[:3900].decode("utf-8", "ignore")          # it takes 4096 bytes
+    body = {"topic": address["topic"], "title": message.subject[:250], "message": text, "priority": priority,
             "tags": [tags[message.state]], **({"click": message.link} if message.link else {})}
     post_json(sending, message, address.get("url", "https://ntfy.sh"), body, headers)
 
@@ -3831,8 +3884,8 @@ def send_shell(sending: Sending, message: Message) -> None:
     environment = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LANG": "C.UTF-8",
                    **{f"ALERTLITE_{name}": value.replace("\0", "")[:30_000] for name, value in values.items()}}
     try:
-        done = subprocess.run(command, env=environment, input=json.dumps(web_hook_body(message)).encode(), capture_output=True,
-                              timeout=sending.settings.delivery_timeout, check=False)
+        done = subprocess.run(command, env=environment, input=json.dumps(web_hook_body(message)).encode(),
+                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=sending.settings.delivery_timeout, check=False)
     except subprocess.TimeoutExpired:
         raise Failed(f"{command[0]} took longer than {sending.settings.delivery_timeout} seconds") from None
     except OSError as error:
@@ -3847,7 +3900,7 @@ def send_file(sending: Sending, message: Message) -> None:
         raise Refused("the setting file_folder is not set")
     path = os.path.join(sending.settings.file_folder, sending.address["name"])
     try:
-        with open(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o640), "ab") as file:
+        with open(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o640), "ab") as file:
             file.write(json.dumps(web_hook_body(message)).encode() + b"\n")
     except OSError as error:
         raise Failed(f"{path}: {error.strerror}") from None
@@ -3985,16 +4038,43 @@ KINDS = {
     "browser": Kind(need_nothing, send_browser), "shell": Kind(need_command, send_shell), "file": Kind(need_file, send_file),
     "apprise": Kind(need_apprise, send_apprise),
 }
-SECRET_NAMES = frozenset({"token", "secret", "headers", "headers_up", "headers_down"})
+SECRET_NAMES = frozenset({"topic", "token", "secret", "headers", "headers_up", "headers_down"})
 
 
 def redacted_address(address: Any) -> Any:
     """An address for eyes that may only read: without tokens, and of web addresses the host only."""
     if isinstance(address, dict):
         return {name: "***" if name in SECRET_NAMES or name.startswith("body") else redacted_address(value) for name, value in address.items()}
-    if isinstance(address, str) and "://" in address:
-        return f"{address.partition('://')[0]}://{urllib.parse.urlsplit(address).hostname or ''}/***"
-    return address
+    if isinstance(address, list):
+        return [redacted_address(item) for item in address]
+    if not isinstance(address, str) or "://" not in address:
+        return address
+    scheme = address.partition("://")[0].lower()
+    try:
+        host = urllib.parse.urlsplit(address).hostname if scheme in ("http", "https") else ""
+    except ValueError:
+        host = ""
+    return f"{scheme}://{host}/***" if host else "***"
+
+
+def secrets_of(address: Any) -> Iterable[str]:
+    """Every text of an address that nobody else should read: tokens, and the paths of web addresses with their parts."""
+    if isinstance(address, dict):
+        for name, value in address.items():
+            yield from secrets_of(value)
+            if name in SECRET_NAMES:
+                yield from map(str, value.values() if isinstance(value, dict) else [value])
+    elif isinstance(address, str) and "://" in address:
+        path = address.split("://", 1)[1].partition("/")[2]
+        yield from (path, *re.split("[/?&=]", path))
+
+
+def scrubbed(text: str, address: Any, settings: SimpleNamespace) -> str:
+    """A target's words without the secrets of its address, which some repeat, and without the mail server's password."""
+    password = urllib.parse.urlsplit(settings.smtp_url).password or ""
+    for secret in sorted((*secrets_of(address), password), key=len, reverse=True):
+        text = text.replace(secret, "***") if len(secret) >= 8 else text         # shorter parts are words like hook
+    return text
 
 
 # ============================================================================================================== ENGINE
@@ -4442,7 +4522,7 @@ class Engine:
         text = down_text(old, reason, self.listening_since)
         title = check_title(new)
         if not self.settings.check_alerts:
-            self._check_event(tables, "check_down", new, text, at, None)
+            self._check_event(tables, "check_down", new, text, at, None, None)
             return None
         environment = self.settings.default_environment
         known = tables.find_reported_alert(environment, title, "CheckDown", new.customer)
@@ -4450,7 +4530,7 @@ class Engine:
             title = f"{title} ({new.unique_key[:8]})"  # another check of the same name is down
         report = check_report(new, title, "CheckDown", "major", text, environment)
         alert, _ = self._receive(tables, report, now, None, NO_EVENT)
-        self._check_event(tables, "check_down", new, text, at, alert.id)
+        self._check_event(tables, "check_down", new, text, at, alert.id, suppression(None, alert.status, "check_down", True))
         return alert.id
 
     def _end_check_alert(self, tables: Tables, check: Check, event_type: str, text: str, now: int, flip: Flip | None = None) -> None:
@@ -4460,12 +4540,14 @@ class Engine:
             report = check_report(check, alert.resource, "CheckUp", "normal", text, alert.environment)
             self._receive(tables, report, now, None, NO_EVENT)
         more = {"down_seconds": flip.down_seconds, "missed_runs": flip.missed_runs} if flip else {}
-        self._check_event(tables, event_type, check, text, now, check.alert, **more)
+        told = check.alert is None or tables.opening_was_told(check.alert)
+        self._check_event(tables, event_type, check, text, now, check.alert, suppression(None, "closed", event_type, told), **more)
 
-    def _check_event(self, tables: Tables, event_type: str, check: Check, text: str, at: int, alert: str | None, **more: Any) -> None:
+    def _check_event(self, tables: Tables, event_type: str, check: Check, text: str, at: int, alert: str | None,
+                     suppressed: str | None, **more: Any) -> None:
         tables.insert_event(event_type, check.customer, at, alert, {
             "resource": check_title(check), "check": check.unique_key, "tags": check_tags(check), "text": text, "last_ping": check.last_ping_at,
-            "since": check.down_at, **more}, self.settings.event_retention, check_seq=check.seq)
+            "since": check.down_at, **more}, self.settings.event_retention, suppressed=suppressed, check_seq=check.seq)
 
     def _expire_check(self, tables: Tables, check: Check, now: int, done: Expired) -> None:
         deadline = check_deadline(check, self.listening_since)
@@ -4574,7 +4656,7 @@ class Engine:
         due_at = now + receiver.remind_every * 1000 if receiver.remind_every else None
         tables.update_receiver(receiver._replace(due_at=due_at))
         alerts = tables.told_and_open(receiver.seq, MOST_LISTED)
-        if not alerts:
+        if not alerts or any(notice.event.type == "reminder" for notice in tables.notices(receiver.seq, "waiting", MOST_LISTED)):
             return
         lines = [f"{alert.severity}: {alert.resource} {alert.event}, since {utc_text(alert.received_at)}" for alert in alerts[:20]]
         lines += [f"and {len(alerts) - 20} more"] if len(alerts) > 20 else []
@@ -4584,36 +4666,52 @@ class Engine:
 
     # --- delivery
 
-    def mark_sent(self, notices: Iterable[Notice], waited: int) -> None:
-        now = self.clock.now()
-        self.store.write(lambda tables: tables.mark_notices(notices, "sent", now, waited, None))
-
-    def mark_failed(self, receiver: Receiver, notices: tuple[Notice, ...], waited: int, error: str, permanent: bool) -> None:
-        """An attempt failed: what is refused for good, or was tried for too long, is given up, with an alert of our own;
-        after a while of failing the fallback receiver is told too."""
+    def mark_sent(self, receiver: Receiver, notices: tuple[Notice, ...], waited: int) -> None:
+        """A message arrived; an alert about the receiver is over."""
         now = self.clock.now()
 
         def work(tables: Tables) -> None:
-            dead = [notice for notice in notices if permanent or notice.waited + waited >= self.settings.give_up_after]
-            tables.mark_notices(dead, "dead", now, waited, error)
-            tables.mark_notices([notice for notice in notices if notice not in dead], "waiting", now, waited, error)
-            fallback = tables.find_receiver(receiver.fallback, receiver.customer) if receiver.fallback else None
-            if fallback:
-                for notice in notices:
-                    if permanent or notice.waited + waited >= self.settings.fallback_after:
-                        tables.owe(notice.event.seq, [fallback.seq])
-            if dead:
-                self._report_dead(tables, receiver, dead, error, now)
+            tables.mark_notices(notices, "sent", now, waited, None)
+            report = self._delivery_report(receiver, "messages arrive again", "0")
+            alert = tables.find_reported_alert(report.environment, report.resource, report.event, report.customer)
+            if alert and alert.status not in FINISHED_STATUSES:
+                self._receive(tables, report._replace(severity="normal"), now, None)
 
         self.store.write(work)
 
-    def _report_dead(self, tables: Tables, receiver: Receiver, dead: list[Notice], error: str, now: int) -> None:
+    def mark_failed(self, receiver: Receiver, notices: tuple[Notice, ...], waited: int, error: str, permanent: bool) -> None:
+        """An attempt failed, and all that stands behind it has waited as long: what is refused for good, or was tried for
+        too long, is given up, with an alert of our own; after a while of failing the fallback receiver is told too."""
+        now = self.clock.now()
+
+        def work(tables: Tables) -> None:
+            tried = {notice.seq for notice in notices}
+            behind = [] if permanent else [notice for notice in tables.notices(receiver.seq, "waiting", MOST_ROWS, newest_first=False)
+                                           if notice.seq not in tried]
+            dead = [notice for notice in (*notices, *behind)
+                    if notice.seq in tried and permanent or notice.waited + waited >= self.settings.give_up_after]
+            tables.mark_notices([notice for notice in notices if notice not in dead], "waiting", now, waited, error)
+            tables.mark_notices(dead, "dead", now, waited, error)
+            tables.charge_notices([notice for notice in behind if notice not in dead], waited)
+            fallback = tables.find_receiver(receiver.fallback, receiver.customer) if receiver.fallback else None
+            if fallback:
+                for notice in (*notices, *behind):
+                    if permanent or notice.waited + waited >= self.settings.fallback_after:
+                        tables.owe(notice.event.seq, [fallback.seq])
+            if dead:
+                self._receive(tables, self._delivery_report(
+                    receiver, f"{len(dead)} messages could not be delivered: {error}"[:TEXT_LIMIT], str(len(dead))), now, None)
+
+        self.store.write(work)
+
+    def _delivery_report(self, receiver: Receiver, text: str, value: str) -> AlertReport:
+        """The alert about a receiver that cannot be told. It lasts until a message arrives there."""
         title = receiver.name or f"{receiver.type} {receiver.id[:8]}"
-        self._receive(tables, AlertReport(
+        return AlertReport(
             id=new_id(), resource=f"receiver {title}", event="DeliveryFailed", environment=self.settings.default_environment,
-            severity="major", status="open", correlate=[], service=["Notification"], group="alertlite", value=str(len(dead)),
-            text=f"{len(dead)} messages could not be delivered: {error}"[:TEXT_LIMIT], tags=[], attributes={}, origin=program_origin(),
-            type="deliveryAlert", created_at=None, timeout=self.settings.alert_timeout, raw_data=None, customer=receiver.customer), now, None)
+            severity="major", status="open", correlate=[], service=["Notification"], group="alertlite", value=value, text=text, tags=[],
+            attributes={}, origin=program_origin(), type="deliveryAlert", created_at=None, timeout=0, raw_data=None,
+            customer=receiver.customer)
 
     def replay_dead(self, ident: str, customer: str) -> int:
         """What was given up for a receiver is tried again; how many. NotFound."""
@@ -4930,7 +5028,8 @@ def event_messages(old: Alert | None, alert: Alert) -> dict[str, Any]:
     """What a message about a change of an alert needs to say."""
     return {"resource": alert.resource, "event": alert.event, "environment": alert.environment, "service": unpack(alert.service),
             "severity": alert.severity, "status": alert.status, "value": alert.value, "text": alert.text,
-            "was": None if old is None else {"severity": old.severity, "status": old.status}, "since": alert.received_at}
+            "was": None if old is None else {"severity": old.severity, "status": old.status},
+            "since": alert.received_at if old is None or old.status in FINISHED_STATUSES else old.received_at}
 
 
 # Counters and timers for /management/status (spec/alerta.md 1.15): in memory, from the start of the process.
@@ -7144,8 +7243,8 @@ def notify_update_receiver(api: Api, call: Call, ident: str) -> Any:
         api.engine.own_receiver(tables, ident, customer)
         kinds, receivers = tables.list_event_types(), tables.list_receivers(customer)
     fields = call.json()
-    for name, wanted in (("id", ident.lower()), ("instance_id", instance_name(customer))):
-        if fields.name(name) != wanted:
+    for name, wanted in (("id", ident), ("instance_id", instance_name(customer))):
+        if fields.name(name) != wanted and (name != "id" or fields.name(name).lower() != wanted.lower()):
             raise Invalid(f"{name} must be given, and be that of the receiver")
     names, hidden = parse_names(fields), hidden_names(call, kinds)
     unknown = [name for name in names if name not in {kind.name for kind in kinds}]
@@ -7181,7 +7280,7 @@ def notify_list_deliveries(api: Api, call: Call, ident: str) -> Any:
     limit = notify_number(call, "limit", 100)
     with api.engine.store.read() as tables:
         receiver = api.engine.own_receiver(tables, ident, instance_of(call))
-        found = tables.notices(receiver.seq, "waiting", limit)[::-1] if state in ("", "waiting") else []
+        found = tables.notices(receiver.seq, "waiting", limit) if state in ("", "waiting") else []
         found += tables.notices(receiver.seq, state, limit) if state != "waiting" else []
     return 200, [{"event": show_notice_event(notice), "state": notice.state, "attempts": notice.attempts, "waited": notice.waited,
                   "last_error": notice.last_error, "marked": notice.marked_at and text_from_ms(notice.marked_at)}
@@ -7203,7 +7302,8 @@ def notify_receivers_for_event(api: Api, call: Call, name: str) -> Any:
     return 200, [show_receiver(receiver, names[receiver.seq], call) for receiver in receivers if name in names.get(receiver.seq, ())]
 
 
-RFC_3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
+RFC_3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)?", re.ASCII)
+LAST_MOMENT = 253_402_300_799_000                    # the end of the year 9999, in milliseconds
 
 
 def parse_timestamp(text: Any, name: str) -> int | None:
@@ -7214,11 +7314,16 @@ def parse_timestamp(text: Any, name: str) -> int | None:
     if not match or (match[4] is None and " " not in text):
         raise Invalid(f"{name} must be a time such as 2030-01-01T02:00:07.123Z")
     day, clock, fraction, zone = match.groups()
+    if day == "0001-01-01":                          # what Go programs send for no time
+        return None
     try:
         moment = datetime.fromisoformat(f"{day}T{clock}" + ("+00:00" if zone in (None, "Z", "z") else zone))
-        return round(moment.timestamp()) * 1000 + int((fraction or "0").ljust(3, "0")[:3])
+        ms = (moment - datetime(1970, 1, 1, tzinfo=timezone.utc)) // timedelta(milliseconds=1) + int((fraction or "0").ljust(3, "0")[:3])
     except (ValueError, OverflowError):
         raise Invalid(f"{name} is not a time") from None
+    if not -LAST_MOMENT // 5 <= ms <= LAST_MOMENT:   # from about the year 365 on
+        raise Invalid(f"{name} is too far away")
+    return ms
 
 
 def show_event(event: Event) -> dict[str, Any]:
@@ -7263,6 +7368,8 @@ def first_text(messages: dict[str, Any] | None) -> str | None:
 def notify_add_event(api: Api, call: Call) -> Any:
     customer = instance_of(call)
     event_type, at, details = parse_posted_event(call.json(), customer)
+    if api.settings.default_receiver:
+        known_receivers(api, call, customer)             # the first event makes the one that hears of it
     return 200, {"id": api.engine.publish_event(event_type, customer, at, details)}
 
 
@@ -7299,11 +7406,12 @@ def notify_health(api: Api, call: Call) -> Any:
 
 
 def refuse_other_instance(call: Call, instance: str) -> str:
-    """The customer that an address names; NotFound where it is not the caller's."""
+    """The customer that an address names; NotFound where a key is confined to another, or the header names another."""
     customer = instance_of(call)
-    if instance != instance_name(customer):
+    is_free = not call.caller.customer and not call.environ.get("HTTP_X_SCOPE_ORGID")
+    if instance != instance_name(customer) and not is_free:
         raise NotFound("there is no such instance")
-    return customer
+    return "" if instance == "default" else instance if is_free else customer
 
 
 @notify_route("POST", "/slack/<instance>/<event_type>", "write:events")
@@ -7333,8 +7441,7 @@ def notify_alertmanager(api: Api, call: Call, instance: str, event_type: str) ->
     if not isinstance(alerts, list) or not alerts or not all(isinstance(alert, dict) for alert in alerts):
         raise Invalid("alerts must be a list of at least one object")
     title, text = alertmanager_text(fields.values, alerts)
-    started = alerts[0].get("startsAt")
-    at = None if isinstance(started, str) and started.startswith("0001-") else parse_timestamp(started, "startsAt")
+    at = parse_timestamp(alerts[0].get("startsAt"), "startsAt")
     details = {"title": title, "text": fields.bounded("text", text), "messages": {"text": text}}
     return 200, {"id": api.engine.publish_event(event_type, customer, at, details)}
 
@@ -7818,8 +7925,10 @@ class Courier(threading.Thread):
         """Sends all that waits for a receiver; seconds to wait before trying again, None = nothing is owed."""
         while not self.stopping:
             with self.engine.store.read() as tables:
-                receiver, notices = tables.find_receiver(seq), tables.notices(seq, "waiting", MOST_LISTED)
+                receiver, notices = tables.find_receiver(seq), tables.notices(seq, "waiting", MOST_LISTED, newest_first=False)
             if receiver is None or not notices:
+                self.tried_at.pop(seq, None)
+                self.failures.pop(seq, None)
                 return None
             for message in plan_messages(notices, self.base):
                 delay = self.send(receiver, message)
@@ -7835,18 +7944,21 @@ class Courier(threading.Thread):
         try:
             send_message(self.engine, receiver, message, self.base)
         except Refused as refused:
+            self.tried_at.pop(receiver.seq, None)
             self.engine.mark_failed(receiver, message.notices, waited, str(refused), True)
             log(4, f"receiver {receiver.id} refuses a message: {refused}")
             return None
         except Failed as failed:
             self.failures[receiver.seq] = failures = self.failures.get(receiver.seq, 0) + 1
             self.engine.mark_failed(receiver, message.notices, waited, str(failed), False)
+            if all(notice.waited + waited >= self.engine.settings.give_up_after for notice in message.notices):
+                self.tried_at.pop(receiver.seq, None)
             if failures in (1, 10, 100, 1000):
                 log(4, f"receiver {receiver.id} could not be reached ({failures} times): {failed}")
             return max(retry_delay(failures, random.random()), failed.retry_after)
         self.failures.pop(receiver.seq, None)
         self.tried_at.pop(receiver.seq, None)
-        self.engine.mark_sent(message.notices, waited)
+        self.engine.mark_sent(receiver, message.notices, waited)
         return None
 
     def problem(self) -> str | None:
@@ -7880,7 +7992,13 @@ def send_message(engine: Engine, receiver: Receiver, message: Message, base: str
         shown = check and show_check(check, "3", base, receivers, engine.clock.now(), engine.listening_since, True)
         return placeholder_values(message, check, shown, ping)
 
-    kind.send(Sending(json.loads(receiver.address_data), engine.settings, values), message)
+    address = json.loads(receiver.address_data)
+    try:
+        kind.send(Sending(address, engine.settings, values, engine.clock.now()), message)
+    except Failed as failed:
+        raise Failed(scrubbed(str(failed), address, engine.settings), failed.retry_after) from None
+    except Refused as refused:
+        raise Refused(scrubbed(str(refused), address, engine.settings)) from None
 
 
 def control_key_create(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
@@ -8106,8 +8224,11 @@ class WaitingRequests:
     def __call__(self, job: Job) -> None:
         """Serves what waits, until the job that the caller waits for is done, or nothing suitable waits.
 
-        Never raises: whatever happens to others, the caller must go on to wait for its own job.
+        Never raises: whatever happens to others, the caller must go on to wait for its own job. Only threads that serve
+        requests gather: for another one, nobody would wake the main thread to send the answers.
         """
+        if not threading.current_thread().name.startswith("waitress"):
+            return
         try:
             self.gather(job)
         except Exception as error:

@@ -321,10 +321,11 @@ CREATE TABLE event_types (
     feature_flag           TEXT    NOT NULL
 ) STRICT;
 
--- Which event types a receiver wants to hear of.
+-- Which event types a receiver wants to hear of. (The columns stand in the order of the key: else SQLite 3.40 takes the
+-- table for damaged.)
 CREATE TABLE receiver_event_types (
-    receiver   INTEGER NOT NULL REFERENCES receivers (seq) ON DELETE CASCADE,
     event_type INTEGER NOT NULL REFERENCES event_types (seq) ON DELETE CASCADE,
+    receiver   INTEGER NOT NULL REFERENCES receivers (seq) ON DELETE CASCADE,
     PRIMARY KEY (event_type, receiver)
 ) STRICT, WITHOUT ROWID;
 

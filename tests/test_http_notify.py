@@ -1115,7 +1115,7 @@ SECRET_ADDRESSES = [
      {"url": "http://h.test/***", "secret": "***", "headers": "***"}),
     ("webhook", {"url_down": "http://h.test/SECRET", "body_down": "SECRET", "headers_down": {"X-A": "SECRET"}, "method_down": "POST"},
      {"url_down": "http://h.test/***", "body_down": "***", "headers_down": "***", "method_down": "POST"}),
-    ("ntfy", {"topic": "t", "token": "SECRET", "url": "https://ntfy.test/SECRET"}, {"topic": "t", "token": "***", "url": "https://ntfy.test/***"}),
+    ("ntfy", {"topic": "t", "token": "SECRET", "url": "https://ntfy.test/SECRET"}, {"topic": "***", "token": "***", "url": "https://ntfy.test/***"}),
     ("gotify", {"url": "http://h.test", "token": "SECRET"}, {"url": "http://h.test/***", "token": "***"}),
     ("telegram", {"token": "1:SECRET", "chat_id": "5"}, {"token": "***", "chat_id": "5"}),
     ("matrix", {"url": "https://m.test", "token": "SECRET", "room": "!a:m.test"}, {"url": "https://m.test/***", "token": "***", "room": "!a:m.test"}),
