@@ -5445,15 +5445,7 @@ class Api:
     def __init__(self, engine: Engine, settings: SimpleNamespace, find_problem: Callable[[], str | None] = lambda: None):
         """find_problem: what is wrong with the process, None = nothing."""
         self.engine, self.settings, self.clock, self.find_problem = engine, settings, engine.clock, find_problem
-        self.app = bottle.Bottle()
-        self.methods: dict[str, tuple[str, ...]] = {}              # of each path
-        for entry in ROUTES:
-            self.methods[entry.path] = (*self.methods.get(entry.path, ()), *entry.methods)
-            for method in entry.methods:
-                self.app.route(entry.path, method, lambda: None, entry=entry)
-        for path in self.methods:
-            options = Route(("OPTIONS",), path, None, lambda api, call, **parts: call.dialect.options(call), None)
-            self.app.route(path, "OPTIONS", lambda: None, entry=options)
+        self.app, self.methods = route_finder()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable) -> list[bytes]:
         call = Call(environ, self.settings)
@@ -5525,6 +5517,21 @@ class Api:
         if scope != ANYBODY and not scope_is_granted(scope, caller.scopes):
             raise MissingScope(f"Missing required scope: {scope}")
         return caller
+
+
+@lru_cache(maxsize=1)
+def route_finder() -> tuple[bottle.Bottle, dict[str, tuple[str, ...]]]:
+    """What finds the route for an address, and the methods of each path."""
+    app = bottle.Bottle()
+    methods: dict[str, tuple[str, ...]] = {}
+    for entry in ROUTES:
+        methods[entry.path] = (*methods.get(entry.path, ()), *entry.methods)
+        for method in entry.methods:
+            app.route(entry.path, method, lambda: None, entry=entry)
+    for path in methods:
+        options = Route(("OPTIONS",), path, None, lambda api, call, **parts: call.dialect.options(call), None)
+        app.route(path, "OPTIONS", lambda: None, entry=options)
+    return app, methods
 
 
 def cors_headers(call: Call) -> dict[str, str]:
@@ -7314,7 +7321,7 @@ def parse_timestamp(text: Any, name: str) -> int | None:
     if not match or (match[4] is None and " " not in text):
         raise Invalid(f"{name} must be a time such as 2030-01-01T02:00:07.123Z")
     day, clock, fraction, zone = match.groups()
-    if day == "0001-01-01":                          # what Go programs send for no time
+    if text == "0001-01-01T00:00:00Z":               # what Go programs send for no time
         return None
     try:
         moment = datetime.fromisoformat(f"{day}T{clock}" + ("+00:00" if zone in (None, "Z", "z") else zone))

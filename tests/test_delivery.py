@@ -24,6 +24,8 @@ from aiosmtpd.smtp import AuthResult
 
 import alertlite
 
+pytestmark = pytest.mark.slow                      # real receivers, and targets that drip; continuous integration runs them all
+
 CONFIG = "/notification/config/receivers"
 HOUR, DAY = 3600, 86_400
 # A certificate for localhost and 127.0.0.1, signed by itself, valid until 2120. It protects nothing.

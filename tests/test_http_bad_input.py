@@ -19,6 +19,8 @@ from hypothesis import strategies as st
 
 import alertlite
 
+pytestmark = pytest.mark.slow                      # thousands of bodies and addresses; continuous integration runs them all
+
 ALERT_ID, BEAT_ID = "alert-of-the-tests-1", "heartbeat-of-the-tests-1"
 RECEIVER_ID = "5b1c7c5e-2f0d-4f0e-9a55-0d6f4e1c0001"
 CHECK_ROUTES = ("/api/v", "/ping/", "/badge/", "/b/")

@@ -158,9 +158,11 @@ def breaking(app: App) -> App:
     """An application with one route more, GET /breaks, which is a defect."""
     alertlite.route("GET", "/breaks", None)(lambda api, call: {}["secret of the defect"])
     try:
+        alertlite.route_finder.cache_clear()
         app.api = alertlite.Api(app.engine, app.settings)
     finally:
         alertlite.ROUTES.pop()
+        alertlite.route_finder.cache_clear()
     return app
 
 
