@@ -33,13 +33,16 @@ Invariants, each with a test.
     2. A status changes only through a pure decision, and the same transaction writes its history and its event.
     3. No success is answered for a write before its COMMIT, with synchronous=FULL, has returned.
     4. One connection in one process writes and checkpoints; nothing slow or remote happens inside a transaction.
-    5. Dialects parse and show. A rule that two dialects need lives below them, once.
+    5. Nothing is marked sent before it was sent: at least once, with a key that stays the same.
+    6. Whoever was told of a beginning is told of its end; who was not told of one is told of neither.
+    7. Dialects parse and show. A rule that two dialects need lives below them, once.
 
 Recipes.
     To add a setting: a row in SETTINGS, and its line in README.md.
     To add a column: schema.sql, the NamedTuple of the same fields in DOMAIN, a migration in STORE.
     To add a route: a function under @route in its dialect; the scope is part of the route.
     To add a deadline: a term in alert_deadline (or its like) and the decision beside it.
+    To add a kind of receiver: a function send_… and its row in KINDS; its line in README.md.
 """
 from __future__ import annotations
 
