@@ -159,6 +159,14 @@ def as_target_policy(text: str) -> str:
     return text
 
 
+def as_mail_server(text: str) -> str:
+    """smtp://… or smtps://…, or nothing."""
+    parts = urllib.parse.urlsplit(text)
+    if text and (parts.scheme not in ("smtp", "smtps") or not parts.hostname or parts.port == 0):
+        raise ValueError("must be smtp://user:password@host:port or smtps://…, with /, # and @ in a password written as %2F, %23, %40")
+    return text
+
+
 def as_commands(text: str) -> dict[str, list[str]]:
     """name -> program and arguments, of name=/program argument; …"""
     commands = {}
@@ -207,7 +215,7 @@ SETTINGS = (
     Setting("badge_label", "alertlite", str, "what the badge about all checks is called"),
     Setting("event_types", "", str, "JSON file of event types beyond the built-in ones"),
     Setting("default_receiver", "off", as_flag, "on: a customer that has no receivers yet gets a browser one"),
-    Setting("smtp_url", "", str, "smtp://user:password@host:587 or smtps://…; STARTTLS is used unless ?starttls=off", True),
+    Setting("smtp_url", "", as_mail_server, "smtp://user:password@host:587 or smtps://…; STARTTLS is used unless ?starttls=off", True),
     Setting("mail_from", "", str, "sender of mails (default: alertlite@<host name>)"),
     Setting("private_targets", "lan", as_target_policy, "where messages may be sent: lan = anywhere but to this machine and"
             " link-local addresses; all; none = only to public addresses"),
@@ -1562,6 +1570,9 @@ MOST_SINGLE = 10                                     # messages that may wait fo
 MOST_LISTED = 100                                    # events in one message
 
 
+SILENT_STATUSES = frozenset({"shelved", "blackout"})
+
+
 def suppression(old_status: str | None, new_status: str, event_type: str, opening_was_told: bool) -> str | None:
     """Why nobody is to be told of a change of an alert; None = tell. The place for every planned silence.
 
@@ -1585,7 +1596,14 @@ def event_subject(event: Event) -> tuple[str, str]:
 
 
 def event_state(event: Event) -> str:
-    """down, up or info."""
+    """down, up or info: trouble that begins or grows, trouble that ends, and what is only worth knowing."""
+    details = unpack(event.messages)
+    if details.get("state") in ("down", "up", "info"):
+        return details["state"]
+    severity, was = details.get("severity"), (details.get("was") or {}).get("severity")
+    if event.type in ("alert_opened", "alert_severity") and severity in SEVERITIES and (
+            SEVERITIES[severity][0] >= SEVERITIES["informational"][0] or event.type == "alert_severity" and severity_is_worse(was, severity)):
+        return "info"
     return "up" if event.type in ENDINGS else "info" if event.type not in EVENT_TYPES or event.type in (
         "user_test", "config_changed") else "down"
 
@@ -1663,19 +1681,20 @@ def retry_delay(failures: int, chance: float) -> float:
     return min(300.0, 2.0 ** min(failures, 9)) * (0.5 + chance / 2)
 
 
-def show_notice_event(notice: Notice) -> dict[str, Any]:
-    """An event as web hooks and the list of deliveries show it."""
+def show_notice_event(notice: Notice, longest: int = 100_000) -> dict[str, Any]:
+    """An event as web hooks and the list of deliveries show it; longest: characters of its text."""
     event, details = notice.event, unpack(notice.event.messages)
     return {"id": event.id, "type": event.type, "instance_id": event.customer or "default", "timestamp": text_from_ms(event.happened_at),
             "alert": event.alert, "title": event_title(event), "state": event_state(event),
-            **{name: value for name, value in details.items() if name not in ("title", "messages")}}
+            **{name: value for name, value in details.items() if name not in ("title", "messages", "text")},
+            "text": (details.get("text") or "")[:longest] if isinstance(details.get("text"), str) else details.get("text")}
 
 
 def web_hook_body(message: Message) -> dict[str, Any]:
     """The one JSON shape that web hooks get."""
     return {"key": message.key, "state": message.state, "subject": message.subject, "text": message.text, "severity": message.severity,
             "timestamp": text_from_ms(message.happened_at), "link": message.link,
-            "events": [show_notice_event(notice) for notice in message.notices]}
+            "events": [show_notice_event(notice, TEXT_LIMIT if len(message.notices) == 1 else 2000) for notice in message.notices]}
 
 
 PLACEHOLDER = re.compile(r"\$(CODE|STATUS|NOW|NAME_JSON|NAME|SLUG|TAGS|JSON|BODY_JSON|BODY|EXITSTATUS|TAG[1-9])")
@@ -2699,12 +2718,13 @@ class Tables:
     # --- events
 
     def insert_event(self, type_: str, customer: str, now: int, alert: str | None, messages: dict, retention: int, *,
-                     suppressed: str | None = None, check_seq: int | None = None, only: int | None = None) -> str:
+                     at: int | None = None, suppressed: str | None = None, check_seq: int | None = None,
+                     only: int | None = None) -> str:
         """Stores an event and what is owed because of it: to who subscribed to its type, and to the receivers of its check;
-        to `only` one receiver where that is given. Now and then, events older than the retention (seconds) go.
-        Returns its id."""
+        to `only` one receiver where that is given. at: when it happened, where that is not now. Now and then, events older
+        than the retention (seconds) go. Returns its id."""
         ident = new_id()
-        row = (ident, type_, customer, now, alert, pack_object(messages), suppressed)
+        row = (ident, type_, customer, now if at is None else at, alert, pack_object(messages), suppressed)
         receivers = [] if suppressed else [only] if only is not None else self.find_hearers(customer, type_, check_seq)
         if receivers:
             self.flush()
@@ -2729,6 +2749,8 @@ class Tables:
         kind = (customer, event_type)
         known = self.recent.hearers.get(kind)
         if known is None:
+            if len(self.recent.hearers) >= 1000:
+                self.recent.hearers.clear()
             known = self.recent.hearers[kind] = [seq for seq, in self.rows(
                 "SELECT receivers.seq FROM event_types JOIN receiver_event_types ON event_type = event_types.seq"
                 " JOIN receivers ON receivers.seq = receiver WHERE event_types.name = ? AND customer = ? ORDER BY 1", (event_type, customer))]
@@ -2743,6 +2765,14 @@ class Tables:
         return row[0] is None or self.row("SELECT 1 FROM events WHERE seq > ? AND alert = ? AND suppressed IS NULL LIMIT 1",
                                           (row[0], alert)) is not None
 
+    def find_untold(self, alert: str) -> str | None:
+        """The type of the last beginning or change of an alert that was suppressed, where nothing was told since."""
+        self.flush()
+        row = self.row("SELECT max(seq), type FROM events WHERE alert = ? AND suppressed IS NOT NULL AND type IN"
+                       " ('alert_opened', 'alert_severity', 'heartbeat_expired', 'check_down')", (alert,))
+        told = row[0] and self.row("SELECT 1 FROM events WHERE seq > ? AND alert = ? AND suppressed IS NULL LIMIT 1", (row[0], alert))
+        return None if told else row[1]
+
     def list_events(self, customer: str, limit: int, offset: int, types: list[str] | None = None,
                     after: int | None = None, before: int | None = None) -> list[Event]:
         """The newest events of a customer by their time; after and before exclude their ends. One that was stored more than
@@ -2752,6 +2782,7 @@ class Tables:
             where, args = where + " AND happened_at > ?", [*args, after]
         if before is not None:
             where, args = where + " AND happened_at < ?", [*args, before]
+        where += " AND customer <> ''" if customer else ""           # then there is an index
         rows = self.rows(f"SELECT {EVENT_COLUMNS} FROM events WHERE customer = ? AND {where} ORDER BY seq DESC LIMIT ?",
                          (customer, *args, offset + limit + LATE_EVENTS))
         newest = sorted((Event(*row) for row in rows), key=lambda event: (event.happened_at, event.seq), reverse=True)
@@ -2775,11 +2806,9 @@ class Tables:
         self.recent.hearers.clear()
 
     def delete_old_events(self, before: int) -> None:
-        """Of the oldest two hundred events, those from before a moment go, if the first is that old."""
-        oldest = self.row("SELECT happened_at FROM events ORDER BY seq LIMIT 1")
-        if oldest and oldest[0] < before:
-            self.db.execute("DELETE FROM events WHERE seq IN (SELECT seq FROM events ORDER BY seq LIMIT 200) AND happened_at < ?"
-                            " AND NOT EXISTS (SELECT 1 FROM outbox WHERE event = events.seq AND state = 'waiting')", (before,))
+        """Of the oldest two hundred events, those from before a moment go, unless somebody still is to be told of them."""
+        self.db.execute("DELETE FROM events WHERE seq IN (SELECT seq FROM events ORDER BY seq LIMIT 200) AND happened_at < ?"
+                        " AND NOT EXISTS (SELECT 1 FROM outbox WHERE event = events.seq AND state = 'waiting')", (before,))
 
     # --- heartbeats
 
@@ -3023,11 +3052,28 @@ class Tables:
     def mark_notices(self, notices: Iterable[Notice], state: str, now: int, waited: int, error: str | None) -> None:
         """What became of an attempt; waited: seconds of trying since the last one."""
         self.db.executemany("UPDATE outbox SET state = ?, attempts = attempts + 1, waited = waited + ?, last_error = ?, marked_at = ?"
-                            " WHERE seq = ? AND state = 'waiting'", [(state, waited, error, now, notice.seq) for notice in notices])
+                            " WHERE seq = ? AND receiver = ? AND event = ? AND state = 'waiting'",
+                            [(state, waited, error, now, notice.seq, notice.receiver, notice.event.seq) for notice in notices])
 
-    def charge_notices(self, notices: Iterable[Notice], waited: int) -> None:
-        """What stands behind a message that failed has waited, too."""
-        self.db.executemany("UPDATE outbox SET waited = waited + ? WHERE seq = ?", [(waited, notice.seq) for notice in notices])
+    def charge_waiting(self, receiver: int, waited: int) -> None:
+        """All that waits for a receiver has waited so many seconds longer."""
+        self.db.execute("UPDATE outbox SET waited = waited + ? WHERE receiver = ? AND state = 'waiting'", (waited, receiver))
+
+    def give_up_waiting(self, receiver: int, longest: int, error: str, now: int) -> int:
+        """What has waited for so many seconds is given up; how many."""
+        return self.db.execute("UPDATE outbox SET state = 'dead', last_error = ?, marked_at = ? WHERE receiver = ? AND state = 'waiting'"
+                               " AND waited >= ?", (error, now, receiver, longest)).rowcount
+
+    def owe_fallback(self, receiver: int, fallback: int, after: int) -> None:
+        """The fallback is owed what has waited for a receiver for so many seconds, and what was given up."""
+        count = self.db.execute(
+            "INSERT INTO outbox (event, receiver, state) SELECT event, ?, 'waiting' FROM outbox WHERE receiver = ? AND state <> 'sent'"
+            " AND (waited >= ? OR state = 'dead') ORDER BY seq ON CONFLICT DO NOTHING", (fallback, receiver, after)).rowcount
+        if count:
+            self.owed.add(fallback)
+
+    def has_dead(self, receiver: int) -> bool:
+        return self.row("SELECT 1 FROM outbox WHERE receiver = ? AND state = 'dead' LIMIT 1", (receiver,)) is not None
 
     def replay_dead(self, receiver: int) -> int:
         """What was given up is owed again; how many."""
@@ -3632,6 +3678,9 @@ def connect_to(host: str, port: int, policy: str, timeout: float) -> socket.sock
         try:
             connection.connect(address)
             connection.settimeout(timeout)
+            if policy != "all" and connection.getsockname()[0] == connection.getpeername()[0]:
+                connection.close()
+                raise Refused(f"{host} is this machine, which private_targets={policy} does not allow")
             return connection
         except OSError as problem:
             connection.close()
@@ -3757,11 +3806,13 @@ def send_email(sending: Sending, message: Message) -> None:
             sign_in(client, parts)
             sender = settings.mail_from or f"alertlite@{socket.gethostname()}"
             refused = client.send_message(mail_of(message, sender, sending.address), sender, wanted) if wanted else {}
-            client.quit()
+            with contextlib.suppress(OSError, smtplib.SMTPException):
+                client.quit()                        # the mail is accepted; how the server says goodbye does not matter
     except smtplib.SMTPRecipientsRefused as error:
         refused = error.recipients
     except smtplib.SMTPResponseException as error:
-        judge_smtp([error.smtp_code], f"{error.smtp_code} {error.smtp_error.decode('utf-8', 'replace')}")
+        said = error.smtp_error if isinstance(error.smtp_error, str) else error.smtp_error.decode("utf-8", "replace")
+        judge_smtp([error.smtp_code], f"{error.smtp_code} {said}")
     except (OSError, smtplib.SMTPException) as error:
         raise Failed(f"mail server {parts.hostname}: {error}") from None
     for address in wanted:
@@ -3801,7 +3852,7 @@ def judge_smtp(codes: list[int], said: str) -> None:
 
 def send_slack(sending: Sending, message: Message) -> None:
     posted = posted_form(message, "slack")
-    fallback = {"text": f"*{message.subject}*\n{message.text}"}
+    fallback = {"text": f"*{message.subject}*\n{message.text}"[:3000]}
     post_json(sending, message, sending.address, posted if isinstance(posted, dict) else {"text": posted} if posted else fallback)
 
 
@@ -3813,9 +3864,9 @@ def header_text(value: str) -> str:
 def send_webhook(sending: Sending, message: Message) -> None:
     """A POST of one documented JSON shape, or a request made of templates."""
     address = {"url": sending.address} if isinstance(sending.address, str) else sending.address
-    if "url" in address:
+    if address.get("url"):
         body = json.dumps(web_hook_body(message)).encode()
-        own = {name: header_text(value) for name, value in address.get("headers", {}).items()}
+        own = {name: header_text(value) for name, value in (address.get("headers") or {}).items()}
         headers = {"Content-Type": "application/json", "Idempotency-Key": message.key, **own}
         if address.get("secret"):
             headers["X-Alertlite-Signature"] = "sha256=" + hmac.new(address["secret"].encode(), body, "sha256").hexdigest()
@@ -3826,9 +3877,9 @@ def send_webhook(sending: Sending, message: Message) -> None:
         return
     values = sending.values()
     outside = {name: value for name, value in values.items() if name not in ("BODY", "BODY_JSON")}
-    method = address.get(f"method_{way}", "GET")
+    method = address.get(f"method_{way}") or "GET"
     url = fill_placeholders(address[f"url_{way}"], outside, urllib.parse.quote)
-    headers = {name: header_text(fill_placeholders(value, outside)) for name, value in address.get(f"headers_{way}", {}).items()}
+    headers = {name: header_text(fill_placeholders(value, outside)) for name, value in (address.get(f"headers_{way}") or {}).items()}
     body = fill_placeholders(address.get(f"body_{way}", ""), values).encode() if method in ("POST", "PUT") else b""
     request_url(sending, url, body, {"Idempotency-Key": message.key, **headers}, method)
 
@@ -3991,8 +4042,8 @@ def need_web_hook(address: Any, settings: SimpleNamespace) -> None:
         {name: value for name, value in address.items() if value != ""} if isinstance(address, dict) else address, settings)
     if not any(address.get(name) for name in ("url", "url_down", "url_up")):
         raise bad_address("url, or url_down or url_up, is missing")
-    for name, value in address.items():
-        if name.startswith("url") and value:
+    for name, value in ((name, value) for name, value in address.items() if value != ""):
+        if name.startswith("url"):
             need_url_text(re.sub(r"\$[A-Z0-9_]+", "x", value), name)
         if name.startswith("method") and value not in ("GET", "POST", "PUT"):
             raise bad_address(f"{name} must be GET, POST or PUT")
@@ -4018,6 +4069,8 @@ def need_file(address: Any, settings: SimpleNamespace) -> None:
 def need_apprise(address: Any, settings: SimpleNamespace) -> None:
     if apprise_library() is None:
         raise bad_address("apprise is not installed: pip install 'alertlite[apprise]'")
+    if settings.private_targets != "all":
+        raise bad_address("apprise goes wherever its address says: it needs the setting private_targets=all")
     if not isinstance(address, str) or not 0 < len(address) <= 512:
         raise bad_address("must be an address of apprise")
 
@@ -4224,12 +4277,23 @@ class Engine:
         mirrors = alert.type in MIRROR_TYPES and alert.origin == program_origin()
         if event_type is None and not mirrors:
             event_type = alert_event_type(old, alert)
+        if not event_type and old and old.status in SILENT_STATUSES and alert.status not in SILENT_STATUSES | FINISHED_STATUSES:
+            self._tell_after_silence(tables, old, alert, now)
         if event_type:
             told = event_type not in ENDINGS or tables.opening_was_told(alert.id)
             suppressed = suppression(old.status if old else None, alert.status, event_type, told)
             tables.insert_event(event_type, alert.customer, now, alert.id, event_messages(old, alert), self.settings.event_retention,
                                 suppressed=suppressed)
         return alert
+
+    def _tell_after_silence(self, tables: Tables, old: Alert, alert: Alert, now: int) -> None:
+        """A shelving or blackout ends while the alert is still active: what it kept quiet is told now."""
+        untold = tables.find_untold(alert.id)
+        if untold:
+            code = unpack(alert.attributes).get("check") if alert.type == "checkAlert" else None
+            check = tables.find_check_by_key(code, alert.customer) if isinstance(code, str) else None
+            details = {**event_messages(old, alert), **({"check": code} if check else {})}
+            tables.insert_event(untold, alert.customer, now, alert.id, details, self.settings.event_retention, check_seq=check and check.seq)
 
     def _change(self, tables: Tables, alert: Alert, decision: Decision, now: int, user: str | None, text: str | None,
                 timeout: int | None) -> Alert:
@@ -4628,8 +4692,15 @@ class Engine:
         return receiver
 
     def delete_receiver(self, ident: str, customer: str) -> None:
-        """Deletes a receiver with what is still owed to it. NotFound."""
-        self.store.write(lambda tables: tables.delete_receiver(self.own_receiver(tables, ident, customer).seq))
+        """Deletes a receiver with what is still owed to it; an alert about it is closed. NotFound."""
+        now = self.clock.now()
+
+        def work(tables: Tables) -> None:
+            receiver = self.own_receiver(tables, ident, customer)
+            tables.delete_receiver(receiver.seq)
+            self._end_delivery_alert(tables, receiver, "the receiver was deleted", now)
+
+        self.store.write(work)
 
     def publish_event(self, event_type: str, customer: str, happened_at: int | None, messages: dict[str, Any]) -> str:
         """An event that somebody posted. Invalid for a type that is not known. Returns its id."""
@@ -4638,8 +4709,7 @@ class Engine:
         def work(tables: Tables) -> str:
             if event_type not in {kind.name for kind in tables.list_event_types()}:
                 raise Invalid(f"event type {event_type[:100]!r} does not exist")
-            return tables.insert_event(event_type, customer, now if happened_at is None else happened_at, None, messages,
-                                       self.settings.event_retention)
+            return tables.insert_event(event_type, customer, now, None, messages, self.settings.event_retention, at=happened_at)
 
         return self.store.write(work)
 
@@ -4675,12 +4745,16 @@ class Engine:
 
         def work(tables: Tables) -> None:
             tables.mark_notices(notices, "sent", now, waited, None)
-            report = self._delivery_report(receiver, "messages arrive again", "0")
-            alert = tables.find_reported_alert(report.environment, report.resource, report.event, report.customer)
-            if alert and alert.status not in FINISHED_STATUSES:
-                self._receive(tables, report._replace(severity="normal"), now, None)
+            if not tables.has_dead(receiver.seq):
+                self._end_delivery_alert(tables, receiver, "messages arrive again", now)
 
         self.store.write(work)
+
+    def _end_delivery_alert(self, tables: Tables, receiver: Receiver, text: str, now: int) -> None:
+        report = self._delivery_report(receiver, text, "0")
+        alert = tables.find_reported_alert(report.environment, report.resource, report.event, report.customer)
+        if alert and alert.status not in FINISHED_STATUSES:
+            self._receive(tables, report._replace(severity="normal"), now, None)
 
     def mark_failed(self, receiver: Receiver, notices: tuple[Notice, ...], waited: int, error: str, permanent: bool) -> None:
         """An attempt failed, and all that stands behind it has waited as long: what is refused for good, or was tried for
@@ -4688,28 +4762,23 @@ class Engine:
         now = self.clock.now()
 
         def work(tables: Tables) -> None:
-            tried = {notice.seq for notice in notices}
-            behind = [] if permanent else [notice for notice in tables.notices(receiver.seq, "waiting", MOST_ROWS, newest_first=False)
-                                           if notice.seq not in tried]
-            dead = [notice for notice in (*notices, *behind)
-                    if notice.seq in tried and permanent or notice.waited + waited >= self.settings.give_up_after]
-            tables.mark_notices([notice for notice in notices if notice not in dead], "waiting", now, waited, error)
-            tables.mark_notices(dead, "dead", now, waited, error)
-            tables.charge_notices([notice for notice in behind if notice not in dead], waited)
+            if tables.find_receiver(receiver.seq) is None:
+                return                               # deleted meanwhile
+            tables.charge_waiting(receiver.seq, waited)
+            tables.mark_notices(notices, "dead" if permanent else "waiting", now, 0, error)
+            dead = len(notices) if permanent else tables.give_up_waiting(receiver.seq, self.settings.give_up_after, error, now)
             fallback = tables.find_receiver(receiver.fallback, receiver.customer) if receiver.fallback else None
             if fallback:
-                for notice in (*notices, *behind):
-                    if permanent or notice.waited + waited >= self.settings.fallback_after:
-                        tables.owe(notice.event.seq, [fallback.seq])
+                tables.owe_fallback(receiver.seq, fallback.seq, self.settings.fallback_after)
             if dead:
                 self._receive(tables, self._delivery_report(
-                    receiver, f"{len(dead)} messages could not be delivered: {error}"[:TEXT_LIMIT], str(len(dead))), now, None)
+                    receiver, f"{dead} messages could not be delivered: {error}"[:TEXT_LIMIT], str(dead)), now, None)
 
         self.store.write(work)
 
     def _delivery_report(self, receiver: Receiver, text: str, value: str) -> AlertReport:
-        """The alert about a receiver that cannot be told. It lasts until a message arrives there."""
-        title = receiver.name or f"{receiver.type} {receiver.id[:8]}"
+        """The alert about a receiver that cannot be told. It lasts until a message arrives there and no dead letter is left."""
+        title = f"{receiver.name or receiver.type} {receiver.id[:8]}"
         return AlertReport(
             id=new_id(), resource=f"receiver {title}", event="DeliveryFailed", environment=self.settings.default_environment,
             severity="major", status="open", correlate=[], service=["Notification"], group="alertlite", value=value, text=text, tags=[],
@@ -7452,7 +7521,8 @@ def notify_alertmanager(api: Api, call: Call, instance: str, event_type: str) ->
         raise Invalid("alerts must be a list of at least one object")
     title, text = alertmanager_text(fields.values, alerts)
     at = parse_timestamp(alerts[0].get("startsAt"), "startsAt")
-    details = {"title": title, "text": fields.bounded("text", text), "messages": {"text": text}}
+    state = "up" if fields.values.get("status") == "resolved" else "down"
+    details = {"title": title, "text": fields.bounded("text", text), "messages": {"text": text}, "state": state}
     return 200, {"id": api.engine.publish_event(event_type, customer, at, details)}
 
 
@@ -7887,6 +7957,7 @@ class Courier(threading.Thread):
         self.failures: dict[int, int] = {}           # receiver -> failures in a row
         self.tried_at: dict[int, float] = {}         # receiver -> monotonic seconds of the last attempt
         self.busy: set[int] = set()
+        self.unmarked: dict[int, tuple[Receiver, tuple[Notice, ...], int]] = {}      # sent, but the store could not note it
         with engine.store.read() as tables:          # receiver -> monotonic seconds from which to try
             self.waiting: dict[int, float] = dict.fromkeys(tables.waiting_receivers(), 0.0)
         engine.store.on_owed = self.note_owed
@@ -7910,7 +7981,12 @@ class Courier(threading.Thread):
                     del self.waiting[receiver]       # what comes from now on is noted anew
                 later = [at - now for receiver, at in self.waiting.items() if receiver not in self.busy and at > now]
             for receiver in ready:
-                threading.Thread(target=self.serve, args=(receiver,), name=f"receiver-{receiver}", daemon=True).start()
+                try:
+                    threading.Thread(target=self.serve, args=(receiver,), name=f"receiver-{receiver}", daemon=True).start()
+                except RuntimeError:                 # no thread can be had now
+                    with self.lock:
+                        self.busy.discard(receiver)
+                        self.waiting[receiver] = now + 5
             self.woken.wait(min([1.0, *later]))
             self.woken.clear()
 
@@ -7923,17 +7999,21 @@ class Courier(threading.Thread):
             log(3, f"delivery: {problem.message}")
             again = 10.0
         except Exception as error:
-            log(3, f"defect: {type(error).__name__}: {error} while sending")
             again = 60.0
-        with self.lock:
-            self.busy.discard(seq)
-            if again is not None:
-                self.waiting[seq] = self.engine.clock.monotonic() + again
-        self.woken.set()
+            log(3, f"defect: {type(error).__name__}: {error} while sending")
+        finally:
+            with self.lock:
+                self.busy.discard(seq)
+                if again is not None:
+                    self.waiting[seq] = self.engine.clock.monotonic() + again
+            self.woken.set()
 
     def deliver(self, seq: int) -> float | None:
         """Sends all that waits for a receiver; seconds to wait before trying again, None = nothing is owed."""
         while not self.stopping:
+            if seq in self.unmarked:                 # not sent again: only noted
+                self.engine.mark_sent(*self.unmarked[seq])
+                del self.unmarked[seq]
             with self.engine.store.read() as tables:
                 receiver, notices = tables.find_receiver(seq), tables.notices(seq, "waiting", MOST_LISTED, newest_first=False)
             if receiver is None or not notices:
@@ -7968,7 +8048,9 @@ class Courier(threading.Thread):
             return max(retry_delay(failures, random.random()), failed.retry_after)
         self.failures.pop(receiver.seq, None)
         self.tried_at.pop(receiver.seq, None)
+        self.unmarked[receiver.seq] = (receiver, message.notices, waited)
         self.engine.mark_sent(receiver, message.notices, waited)
+        del self.unmarked[receiver.seq]
         return None
 
     def problem(self) -> str | None:
@@ -8009,6 +8091,11 @@ def send_message(engine: Engine, receiver: Receiver, message: Message, base: str
         raise Failed(scrubbed(str(failed), address, engine.settings), failed.retry_after) from None
     except Refused as refused:
         raise Refused(scrubbed(str(refused), address, engine.settings)) from None
+    except Problem:
+        raise
+    except Exception as error:                       # a library's surprise is a failed attempt like any other
+        log(3, f"defect: {type(error).__name__} while sending to a receiver of kind {receiver.type}")
+        raise Failed(f"{type(error).__name__} while sending") from None
 
 
 def control_key_create(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:

@@ -336,6 +336,9 @@ CREATE TABLE check_receivers (
     PRIMARY KEY (check_seq, receiver)
 ) STRICT, WITHOUT ROWID;
 
+-- Which checks tell this receiver?
+CREATE INDEX check_receivers_by_receiver ON check_receivers (receiver);
+
 -- Something that happened and that people may want to hear of, whatever caused it. Identity: seq, and id outside.
 -- Written in the transaction that made it happen; kept for its retention.
 CREATE TABLE events (
@@ -370,7 +373,7 @@ CREATE TABLE outbox (
 -- What is owed to a receiver, in order.
 CREATE INDEX outbox_waiting ON outbox (receiver, seq) WHERE state = 'waiting';
 -- What became of what was owed to a receiver, the newest first.
-CREATE INDEX outbox_by_receiver ON outbox (receiver, seq) WHERE state <> 'waiting';
+CREATE INDEX outbox_by_receiver ON outbox (receiver, seq);
 
 
 -- ---------------------------------------------------------------------------------------------------------- people, keys

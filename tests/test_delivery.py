@@ -983,9 +983,9 @@ def test_giving_up_raises_an_alert_that_says_so(make_desk: Callable[..., Desk], 
     dead, = desk.deliveries(ident, "dead")
     assert dead["attempts"] == 14 and dead["waited"] == 13 * 290 and dead["last_error"] == "status 503: maintenance"
     alert, = desk.app.get("/alerts?event=DeliveryFailed")["alerts"]
-    assert alert["resource"] == "receiver pager" and alert["severity"] == "major" and "maintenance" in alert["text"]
+    assert alert["resource"] == f"receiver pager {ident[:8]}" and alert["severity"] == "major" and "maintenance" in alert["text"]
     desk.go()
-    assert [got.json["subject"] for got in other.got][-1] == "MAJOR: receiver pager DeliveryFailed"
+    assert [got.json["subject"] for got in other.got][-1] == f"MAJOR: receiver pager {ident[:8]} DeliveryFailed"
 
 
 def test_the_alert_about_a_dead_receiver_is_raised_once_and_does_not_feed_on_itself(desk: Desk, sink: Sink):
@@ -1452,3 +1452,101 @@ def test_texts_of_errors_never_name_more_than_the_host(desk: Desk):
     ident = desk.receiver("webhook", f"http://127.0.0.1:{free_port()}/t0psecret-path")
     desk.tell(ident)
     assert re.fullmatch(r"no connection to 127\.0\.0\.1: .*refused.*", desk.deliveries(ident)[0]["last_error"])
+
+
+# --- what could let somebody sleep, or wake him for nothing
+
+def test_what_a_shelving_kept_quiet_is_told_when_it_ends(desk: Desk, sink: Sink):
+    desk.receiver("webhook", sink.url())
+    alert = desk.app.post_alert(severity="critical", timeout=0)
+    desk.app.call("PUT", f"/alert/{alert['id']}/action", {"action": "shelve", "timeout": 3600})
+    desk.app.post_alert(severity="ok", timeout=0)
+    desk.app.post_alert(severity="critical", timeout=0)
+    desk.go()
+    sink.got.clear()
+    assert desk.app.get(f"/alert/{alert['id']}")["alert"]["status"] == "shelved"
+    desk.pass_time(3601)
+    desk.go()
+    assert [(got.json["state"], got.json["subject"]) for got in sink.got] == [("down", "CRITICAL: web01 HttpError")]
+    desk.pass_time(1)
+    desk.go()
+    assert len(sink.got) == 1, "once"
+
+
+def test_a_shelving_that_kept_nothing_quiet_ends_quietly(desk: Desk, sink: Sink):
+    desk.receiver("webhook", sink.url())
+    alert = desk.app.post_alert(timeout=0)
+    desk.app.call("PUT", f"/alert/{alert['id']}/action", {"action": "shelve", "timeout": 3600})
+    desk.go()
+    desk.pass_time(3601)
+    desk.go()
+    assert desk.app.get(f"/alert/{alert['id']}")["alert"]["status"] == "open" and len(sink.got) == 1
+
+
+def test_what_was_sent_is_not_sent_again_because_it_could_not_be_noted(desk: Desk, sink: Sink):
+    ident = desk.receiver("webhook", sink.url())
+    desk.app.post_alert()
+    seq = desk.seq(ident)
+    desk.app.store.db.execute("PRAGMA query_only = 1")   # as a file system that has become read-only
+    for _ in range(3):
+        with pytest.raises(alertlite.Problem):
+            desk.courier.deliver(seq)
+    desk.app.store.db.execute("PRAGMA query_only = 0")
+    assert desk.courier.deliver(seq) is None
+    assert len(sink.got) == 1
+    assert [item["state"] for item in desk.deliveries(ident)] == ["sent"]
+
+
+def test_resolved_alerts_of_alertmanager_are_good_news(desk: Desk, sink: Sink):
+    ident = desk.receiver("webhook", sink.url())
+    desk.subscribe(ident, "monitor")
+    for status in ("firing", "resolved"):
+        desk.app.call("POST", "/notification/webhook/default/monitor", {"status": status, "alerts": [{"labels": {"alertname": "Disk"}}]})
+        desk.go()
+    assert [got.json["state"] for got in sink.got] == ["down", "up"]
+
+
+@pytest.mark.parametrize(("first", "then", "states"), [
+    ("informational", None, ["info"]), ("critical", "warning", ["down", "info"]), ("warning", "critical", ["down", "down"]),
+], ids=["worth-knowing", "better", "worse"])
+def test_only_trouble_that_begins_or_grows_is_down(desk: Desk, sink: Sink, first: str, then: str | None, states: list[str]):
+    desk.receiver("webhook", sink.url())
+    for severity in filter(None, (first, then)):
+        desk.app.post_alert(severity=severity)
+        desk.go()
+    assert [got.json["state"] for got in sink.got] == states
+
+
+def test_the_alert_about_a_receiver_ends_with_its_last_dead_letter_or_with_it(desk: Desk, sink: Sink):
+    first, second = desk.receiver("webhook", sink.url(), name="x"), desk.receiver("webhook", sink.url(), name="x")
+    for ident in (first, second):
+        desk.subscribe(ident)
+    sink.answer = (400, {}, b"no")
+    desk.tell(first)
+    desk.tell(second)
+
+    def failing() -> set[str]:
+        return {alert["resource"] for alert in desk.app.get("/alerts?event=DeliveryFailed&status=open")["alerts"]}
+
+    assert failing() == {f"receiver x {first[:8]}", f"receiver x {second[:8]}"}, "two of one name are two"
+    sink.answer = (200, {}, b"")
+    desk.tell(first)
+    assert f"receiver x {first[:8]}" in failing(), "a dead letter is left"
+    desk.app.call("POST", f"{CONFIG}/{first}/replay")
+    desk.go()
+    assert failing() == {f"receiver x {second[:8]}"}
+    desk.app.call("DELETE", f"{CONFIG}/{second}")
+    assert failing() == set()
+
+
+def test_a_posted_time_does_not_make_old_events_go(desk: Desk):
+    desk.app.post_alert()
+    for _ in range(600):                             # events are cleared up with about one in a hundred
+        desk.app.call("POST", "/notification/events", {"type": "monitor", "instance_id": "default", "timestamp": "9990-01-01T00:00:00Z"})
+    assert desk.app.events()[0] == "alert_opened"
+
+
+@pytest.mark.parametrize("url", ["http://mail.example.org", "smtp://", "smtp://u:a/b@mail.example.org:587"])
+def test_a_mail_server_that_cannot_be_meant_is_refused_at_the_start(url: str):
+    with pytest.raises(ValueError, match="setting smtp_url"):
+        alertlite.load_settings({"smtp_url": url}, {})
