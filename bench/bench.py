@@ -65,7 +65,8 @@ def free_port() -> int:
 @contextlib.contextmanager
 def running(command: list[str], port: int, **env: str) -> Iterator[subprocess.Popen]:
     """A server process that accepts connections; ended afterwards."""
-    process = subprocess.Popen(command, env={**os.environ, **env}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}     # as users start it
+    process = subprocess.Popen(command, env={**inherited, **env}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 60
         while True:
