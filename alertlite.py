@@ -5379,7 +5379,14 @@ class Dialect(NamedTuple):
 DIALECTS: list[Dialect] = []                         # the last one is for every address
 
 
+@lru_cache(maxsize=1)
+def dialect_prefixes() -> tuple[str, ...]:
+    return tuple(dialect.prefix for dialect in DIALECTS[:-1])
+
+
 def dialect_of(path: str) -> Dialect:
+    if not path.startswith(dialect_prefixes()):      # the most frequent, and quicker to find so
+        return DIALECTS[-1]
     return next(dialect for dialect in DIALECTS if path.startswith(dialect.prefix))
 
 
