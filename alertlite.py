@@ -334,6 +334,7 @@ EVENT_TYPES = {
     "reminder": ("Reminder", "Something that was told before is still open and nobody has acknowledged it."),
 }
 NOT_BY_DEFAULT = ("check_down", "check_up", "reminder")
+BEGINNINGS = ("alert_opened", "heartbeat_expired", "check_down")
 ENDINGS = {"alert_closed", "alert_expired", "heartbeat_ok", "check_up"}        # events that end what another began
 
 KEY_TYPE_SCOPES = {"read-write": ("read", "write"), "read-only": ("read",)}
@@ -366,6 +367,11 @@ def _text_of_second(second: int) -> str:
 def text_from_ms(ms: int) -> str:
     """The time as YYYY-MM-DDThh:mm:ss.mmmZ."""
     return f"{_text_of_second(ms // 1000)}.{ms % 1000:03d}Z"
+
+
+def second_text(ms: int | None) -> str | None:
+    """A time to the second, cut, not rounded: 2030-01-01T02:00:07+00:00."""
+    return None if ms is None else text_from_ms(ms)[:19] + "+00:00"
 
 
 def ms_from_text(text: str) -> int:
@@ -1573,14 +1579,15 @@ MOST_LISTED = 100                                    # events in one message
 SILENT_STATUSES = frozenset({"shelved", "blackout"})
 
 
-def suppression(old_status: str | None, new_status: str, event_type: str, opening_was_told: bool) -> str | None:
-    """Why nobody is to be told of a change of an alert; None = tell. The place for every planned silence.
+def suppression(status: str, event_type: str, opening_was_told: bool) -> str | None:
+    """Why nobody is to be told of a change of an alert, which is in this status now; None = tell. The place for every
+    planned silence.
 
     What is shelved or blacked out makes no noise; its end is told where its beginning was.
     """
     if event_type in ENDINGS:
         return None if opening_was_told else "its beginning was not told"
-    return {"shelved": "shelved", "blackout": "blackout"}.get(new_status)
+    return status if status in SILENT_STATUSES else None
 
 
 def event_subject(event: Event) -> tuple[str, str]:
@@ -1681,13 +1688,19 @@ def retry_delay(failures: int, chance: float) -> float:
     return min(300.0, 2.0 ** min(failures, 9)) * (0.5 + chance / 2)
 
 
-def show_notice_event(notice: Notice, longest: int = 100_000) -> dict[str, Any]:
+def instance_name(customer: str) -> str:
+    """What a customer is called outside; '' = nobody in particular."""
+    return customer or "default"
+
+
+def show_notice_event(notice: Notice, longest: int = TEXT_LIMIT) -> dict[str, Any]:
     """An event as web hooks and the list of deliveries show it; longest: characters of its text."""
     event, details = notice.event, unpack(notice.event.messages)
-    return {"id": event.id, "type": event.type, "instance_id": event.customer or "default", "timestamp": text_from_ms(event.happened_at),
+    text = details.get("text")
+    return {"id": event.id, "type": event.type, "instance_id": instance_name(event.customer), "timestamp": text_from_ms(event.happened_at),
             "alert": event.alert, "title": event_title(event), "state": event_state(event),
             **{name: value for name, value in details.items() if name not in ("title", "messages", "text")},
-            "text": (details.get("text") or "")[:longest] if isinstance(details.get("text"), str) else details.get("text")}
+            "text": text[:longest] if isinstance(text, str) else text}
 
 
 def web_hook_body(message: Message) -> dict[str, Any]:
@@ -1711,7 +1724,7 @@ def placeholder_values(message: Message, check: Check | None, shown: dict[str, A
     name = check.name if check else str(details.get("resource") or message.subject)
     tags = check_tags(check) if check else [str(tag) for tag in details.get("tags") or ()]
     body = (ping.body or b"").decode("utf-8", "replace") if ping else ""
-    return {"CODE": check.code if check else message.key, "STATUS": message.state, "NOW": text_from_ms(message.happened_at)[:19] + "+00:00",
+    return {"CODE": check.code if check else message.key, "STATUS": message.state, "NOW": second_text(message.happened_at),
             "NAME": name, "NAME_JSON": json.dumps(name), "SLUG": check.slug if check else "", "TAGS": " ".join(tags),
             "JSON": json.dumps(shown if shown is not None else web_hook_body(message)), "BODY": body, "BODY_JSON": json.dumps(body),
             "EXITSTATUS": str(ping.exit_status) if ping and ping.exit_status is not None else "-1",
@@ -2757,21 +2770,17 @@ class Tables:
         assigned = self.rows("SELECT receiver FROM check_receivers WHERE check_seq = ? ORDER BY 1", (check_seq,)) if check_seq else []
         return union(known, [seq for seq, in assigned])
 
+    def find_untold(self, alert: str, types: Iterable[str]) -> str | None:
+        """The type of the last event of these types about an alert that was suppressed, where nothing was told since."""
+        self.flush()
+        where, args = sql_among("type", types)
+        seq, type_ = self.row(f"SELECT max(seq), type FROM events WHERE alert = ? AND suppressed IS NOT NULL AND {where}", (alert, *args))
+        told = seq and self.row("SELECT 1 FROM events WHERE seq > ? AND alert = ? AND suppressed IS NULL LIMIT 1", (seq, alert))
+        return None if told else type_
+
     def opening_was_told(self, alert: str) -> bool:
         """Whether nothing kept the last beginning of an alert from being told, or it was told something since."""
-        self.flush()
-        row = self.row("SELECT max(seq) FROM events WHERE alert = ? AND suppressed IS NOT NULL"
-                       " AND type IN ('alert_opened', 'heartbeat_expired', 'check_down')", (alert,))
-        return row[0] is None or self.row("SELECT 1 FROM events WHERE seq > ? AND alert = ? AND suppressed IS NULL LIMIT 1",
-                                          (row[0], alert)) is not None
-
-    def find_untold(self, alert: str) -> str | None:
-        """The type of the last beginning or change of an alert that was suppressed, where nothing was told since."""
-        self.flush()
-        row = self.row("SELECT max(seq), type FROM events WHERE alert = ? AND suppressed IS NOT NULL AND type IN"
-                       " ('alert_opened', 'alert_severity', 'heartbeat_expired', 'check_down')", (alert,))
-        told = row[0] and self.row("SELECT 1 FROM events WHERE seq > ? AND alert = ? AND suppressed IS NULL LIMIT 1", (row[0], alert))
-        return None if told else row[1]
+        return self.find_untold(alert, BEGINNINGS) is None
 
     def list_events(self, customer: str, limit: int, offset: int, types: list[str] | None = None,
                     after: int | None = None, before: int | None = None) -> list[Event]:
@@ -3455,23 +3464,41 @@ class Store:
         self.lock_file.close()
 
 
+class FileFacts(NamedTuple):
+    """What a database file says of itself."""
+    application: int
+    version: int
+    is_used: bool                                    # there is something in it
+    damage: str                                      # ok, or what is wrong
+
+
+def read_facts(path: str, check: str) -> FileFacts:
+    """What a database file says of itself, without changing anything beside it. check: quick_check, integrity_check or ''."""
+    with contextlib.closing(sqlite3.connect(pathlib.Path(path).resolve().as_uri() + "?mode=ro", uri=True)) as db:
+        application, version = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
+        is_used = bool(version or db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+        return FileFacts(application, version, is_used, db.execute(f"PRAGMA {check}(1)").fetchone()[0] if check else "ok")
+
+
+def newer_text(path: str, version: int) -> str:
+    return f"{path} was written by a newer alertlite (schema {version}, this one knows {SCHEMA_VERSION})"
+
+
 def check_copy(path: str) -> int:
     """Verifies a copy of a database, whole; its schema's version. StartupRefused that says what is wrong with it."""
     if not os.path.isfile(path):
         raise StartupRefused(f"{path} is not a file", 66)
     try:
-        with contextlib.closing(sqlite3.connect(pathlib.Path(path).resolve().as_uri() + "?mode=ro", uri=True)) as db:
-            application, version = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
-            found = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
+        facts = read_facts(path, "integrity_check")
     except sqlite3.DatabaseError as error:
         raise StartupRefused(f"{path} is damaged or no database: {error}", 65) from None
-    if application != APPLICATION_ID:
+    if facts.application != APPLICATION_ID:
         raise StartupRefused(f"{path} is not a database of alertlite", 65)
-    if found != "ok":
-        raise StartupRefused(f"{path} is damaged: {found}", 65)
-    if version > SCHEMA_VERSION:
-        raise StartupRefused(f"{path} was written by a newer alertlite (schema {version}, this one knows {SCHEMA_VERSION})", 65)
-    return version
+    if facts.damage != "ok":
+        raise StartupRefused(f"{path} is damaged: {facts.damage}", 65)
+    if facts.version > SCHEMA_VERSION:
+        raise StartupRefused(newer_text(path, facts.version), 65)
+    return facts.version
 
 
 def require_sqlite() -> None:
@@ -3518,18 +3545,15 @@ def refuse_foreign_file(path: str, known: bool, was_unclean: bool) -> None:
     with open(path, "rb") as file:
         if file.read(16) != b"SQLite format 3\0":
             raise StartupRefused(f"{path} is not a database of alertlite")
-    with contextlib.closing(sqlite3.connect(pathlib.Path(path).resolve().as_uri() + "?mode=ro", uri=True)) as db:
-        application, version = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
-        is_used = version or db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        found = db.execute("PRAGMA quick_check(1)").fetchone()[0] if was_unclean else "ok"
-    if application != APPLICATION_ID and (application or is_used):
+    facts = read_facts(path, "quick_check" if was_unclean else "")
+    if facts.application != APPLICATION_ID and (facts.application or facts.is_used):
         raise StartupRefused(f"{path} belongs to another application")
-    if known and not is_used:
+    if known and not facts.is_used:
         raise lost
-    if found != "ok":
-        raise StartupRefused(f"{path} is damaged ({found}). Restore a backup, or move the file away.", 74)
-    if version > SCHEMA_VERSION:
-        raise StartupRefused(f"{path} was written by a newer alertlite (schema {version}, this one knows {SCHEMA_VERSION})")
+    if facts.damage != "ok":
+        raise StartupRefused(f"{path} is damaged ({facts.damage}). Restore a backup, or move the file away.", 74)
+    if facts.version > SCHEMA_VERSION:
+        raise StartupRefused(newer_text(path, facts.version))
 
 
 def connect(path: str) -> sqlite3.Connection:
@@ -3705,8 +3729,8 @@ def cut_off_after(find_socket: Callable[[], socket.socket | None], seconds: floa
         timer.cancel()
 
 
-def request_url(sending: Sending, url: str, body: bytes, headers: dict[str, str], method: str = "POST") -> tuple[bytes, Any]:
-    """Sends a request; (body, headers) of a 2xx answer. Failed and Refused for everything else; follows no redirect."""
+def request_url(sending: Sending, url: str, body: bytes, headers: dict[str, str], method: str = "POST") -> None:
+    """Sends a request, which is to be answered with 2xx. Failed and Refused for everything else; follows no redirect."""
     parts = urllib.parse.urlsplit(url)
     settings, secure = sending.settings, parts.scheme == "https"
     port = parts.port or (443 if secure else 80)
@@ -3728,7 +3752,6 @@ def request_url(sending: Sending, url: str, body: bytes, headers: dict[str, str]
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise Failed(f"{parts.hostname}: {error or type(error).__name__}") from None
     judge_status(answer.status, answer.getheader("Retry-After"), content, sending.now)
-    return content, answer.headers
 
 
 def asked_wait(retry_after: str | None, now: int) -> float:
@@ -4162,8 +4185,12 @@ class PingSent(NamedTuple):
     body: bytes
 
 
-# The check that a ping is for or why there is none, and what makes one where none is found; the latter takes now.
-PingTarget = tuple[Check | Problem, Callable[[int], Check] | None]
+class PingAddress(NamedTuple):
+    """What a ping names its check by: the code, or the project's ping key and the slug."""
+    code: str = ""
+    ping_key: str = ""
+    slug: str = ""
+    creates: bool = False                            # make the check where there is none of this slug
 
 
 class Expired(NamedTuple):
@@ -4281,14 +4308,14 @@ class Engine:
             self._tell_after_silence(tables, old, alert, now)
         if event_type:
             told = event_type not in ENDINGS or tables.opening_was_told(alert.id)
-            suppressed = suppression(old.status if old else None, alert.status, event_type, told)
+            suppressed = suppression(alert.status, event_type, told)
             tables.insert_event(event_type, alert.customer, now, alert.id, event_messages(old, alert), self.settings.event_retention,
                                 suppressed=suppressed)
         return alert
 
     def _tell_after_silence(self, tables: Tables, old: Alert, alert: Alert, now: int) -> None:
         """A shelving or blackout ends while the alert is still active: what it kept quiet is told now."""
-        untold = tables.find_untold(alert.id)
+        untold = tables.find_untold(alert.id, (*BEGINNINGS, "alert_severity"))
         if untold:
             code = unpack(alert.attributes).get("check") if alert.type == "checkAlert" else None
             check = tables.find_check_by_key(code, alert.customer) if isinstance(code, str) else None
@@ -4531,29 +4558,40 @@ class Engine:
 
         return self.store.write(work)
 
-    def record_ping(self, find: Callable[[Tables], PingTarget], action: str, sent: PingSent | Problem) -> bool:
+    def record_ping(self, address: PingAddress, action: str, sent: PingSent | Problem) -> bool:
         """A sign of life from a job; True where its check was made for it. action: success, fail, start or log.
 
-        Raises the problem that find or sent is. It is raised outside the transaction, which others share: who guesses at
-        addresses must not make them run again.
+        NotFound or Conflict for the address, else the problem that sent is. They are raised outside the transaction, which
+        others share: who guesses at addresses must not make theirs run again.
         """
         now = self.clock.now()
 
         def work(tables: Tables) -> bool | Problem:
-            check, make = find(tables)
-            if isinstance(check, Problem) and not make:
-                return check
-            if isinstance(sent, Problem):
-                return sent
-            if make:
-                check = make(now)
-            self._ping(tables, check, action, sent, now)
-            return bool(make)
+            found = self._find_pinged(tables, address)
+            problem = next((one for one in (found, sent) if isinstance(one, Problem)), None)
+            if problem:
+                return problem
+            is_new = isinstance(found, Project)
+            self._ping(tables, self._auto_provision(tables, found, address.slug, now) if is_new else found, action, sent, now)
+            return is_new
 
         done = self.store.write(work)
         if isinstance(done, Problem):
             raise done
         return done
+
+    def _find_pinged(self, tables: Tables, address: PingAddress) -> Check | Project | Problem:
+        """The check that a ping is for, the project in which it is to be made, or why there is neither."""
+        if address.code:
+            return tables.find_check(address.code) or NotFound()
+        project = tables.find_project(ping_key=address.ping_key)
+        checks = tables.find_checks_of(project.customer, 2, slug=address.slug) if project else []
+        if len(checks) > 1:
+            return Conflict("ambiguous slug")
+        limit = 2 * self.settings.check_limit
+        if checks or not project or not address.creates or limit and tables.count_checks(project.customer) >= limit:
+            return checks[0] if checks else NotFound()
+        return project
 
     def _ping(self, tables: Tables, check: Check, action: str, sent: PingSent, now: int) -> None:
         kind = ping_kind(check, action, sent.method, sent.body)
@@ -4562,11 +4600,9 @@ class Engine:
                                 sent.rid, sent.exit_status, sent.body or None), self.settings.ping_log_limit)
         self._flip(tables, check, new, now, "fail" if kind == "fail" else "", now)
 
-    def auto_provision(self, tables: Tables, project: Project, slug: str, now: int) -> Check:
-        """A check for a slug that was pinged with create=1, which tells everybody. NotFound beyond twice the limit."""
-        limit = self.settings.check_limit
-        if limit and tables.count_checks(project.customer) >= 2 * limit:
-            raise NotFound()
+    @staticmethod
+    def _auto_provision(tables: Tables, project: Project, slug: str, now: int) -> Check:
+        """A check for a slug that was pinged with create=1, which tells everybody (spec/healthchecks.md 4.5)."""
         check = tables.insert_check(new_check(project.customer, {"name": slug, "slug": slug}, now))
         tables.set_check_receivers(check.seq, choose_receivers(tables.list_receivers(project.customer), "*"))
         return check
@@ -4597,7 +4633,7 @@ class Engine:
             title = f"{title} ({new.unique_key[:8]})"  # another check of the same name is down
         report = check_report(new, title, "CheckDown", "major", text, environment)
         alert, _ = self._receive(tables, report, now, None, NO_EVENT)
-        self._check_event(tables, "check_down", new, text, at, alert.id, suppression(None, alert.status, "check_down", True))
+        self._check_event(tables, "check_down", new, text, at, alert.id, suppression(alert.status, "check_down", True))
         return alert.id
 
     def _end_check_alert(self, tables: Tables, check: Check, event_type: str, text: str, now: int, flip: Flip | None = None) -> None:
@@ -4608,7 +4644,7 @@ class Engine:
             self._receive(tables, report, now, None, NO_EVENT)
         more = {"down_seconds": flip.down_seconds, "missed_runs": flip.missed_runs} if flip else {}
         told = check.alert is None or tables.opening_was_told(check.alert)
-        self._check_event(tables, event_type, check, text, now, check.alert, suppression(None, "closed", event_type, told), **more)
+        self._check_event(tables, event_type, check, text, now, check.alert, suppression("closed", event_type, told), **more)
 
     def _check_event(self, tables: Tables, event_type: str, check: Check, text: str, at: int, alert: str | None,
                      suppressed: str | None, **more: Any) -> None:
@@ -4655,31 +4691,47 @@ class Engine:
         for name in known.keys() - {kind.name for kind in wanted} if more else ():
             log(4, f"event type {name} is stored but neither built in nor in the file of event types; it is kept")
 
+    def known_receivers(self, customer: str) -> list[Receiver]:
+        """The receivers of a customer; where it has never had one and the setting says so, it gets one for the page."""
+        now, fact = self.clock.now(), f"receivers of {customer}"
+
+        def work(tables: Tables) -> None:
+            if tables.find_fact(fact) is None:
+                tables.save_fact(fact, "known")
+                if not tables.list_receivers(customer):
+                    tables.insert_receiver(Receiver(0, new_secret_id(), customer, "browser", "", "null", now, "", 0, None))
+
+        with self.store.read() as tables:
+            is_new = self.settings.default_receiver and tables.find_fact(fact) is None
+        if is_new:
+            self.store.write(work)
+        with self.store.read() as tables:
+            return tables.list_receivers(customer)
+
     def create_receiver(self, receiver: Receiver) -> Receiver:
         """A new receiver, which hears of what its kind hears of by default."""
         now = self.clock.now()
         receiver = receiver._replace(created_at=now, due_at=now + receiver.remind_every * 1000 if receiver.remind_every else None)
         return self.store.write(lambda tables: tables.insert_receiver(receiver))
 
-    def update_receiver(self, ident: str, customer: str, change: Callable[[Receiver, list[str]], tuple[Receiver, list[str]]]) -> None:
-        """Changes a receiver and what it hears of; an event tells of it where something is another. NotFound."""
+    def update_receiver(self, wanted: Receiver, choose: Callable[[list[str]], list[str]]) -> None:
+        """Changes a receiver and what it hears of, which choose makes of what it heard of before; an event tells of it where
+        something is another. NotFound."""
         now = self.clock.now()
 
         def work(tables: Tables) -> None:
-            old = self.own_receiver(tables, ident, customer)
-            before = tables.subscriptions(customer).get(old.seq, [])
-            new, names = change(old, before)
-            if new.remind_every != old.remind_every:
-                new = new._replace(due_at=now + new.remind_every * 1000 if new.remind_every else None)
-            tables.update_receiver(new)
+            old = self.own_receiver(tables, wanted.id, wanted.customer)
+            before = tables.subscriptions(old.customer).get(old.seq, [])
+            names = choose(before)
+            due_at = now + wanted.remind_every * 1000 if wanted.remind_every else None
+            tables.update_receiver(wanted._replace(due_at=old.due_at if wanted.remind_every == old.remind_every else due_at))
             tables.set_subscriptions(old.seq, names)
-            moved, other = old.address_data != new.address_data, set(before) != set(names)
-            if moved or other:
-                details = {"receiver_type": new.type, "resource": new.name or new.type}
-                added, removed = sorted(set(names) - set(before)), sorted(set(before) - set(names))
-                details.update({"text": "its address was changed"} if moved else {
-                    "text": "what it hears of was changed", "enabled": added, "disabled": removed})
-                tables.insert_event("config_changed", customer, now, None, details, self.settings.event_retention)
+            added, removed = sorted(set(names) - set(before)), sorted(set(before) - set(names))
+            change = {"text": "its address was changed"} if old.address_data != wanted.address_data else {
+                "text": "what it hears of was changed", "enabled": added, "disabled": removed} if added or removed else {}
+            if change:
+                details = {"receiver_type": old.type, "resource": wanted.name or old.type, **change}
+                tables.insert_event("config_changed", old.customer, now, None, details, self.settings.event_retention)
 
         self.store.write(work)
 
@@ -4756,14 +4808,16 @@ class Engine:
         if alert and alert.status not in FINISHED_STATUSES:
             self._receive(tables, report._replace(severity="normal"), now, None)
 
-    def mark_failed(self, receiver: Receiver, notices: tuple[Notice, ...], waited: int, error: str, permanent: bool) -> None:
+    def mark_failed(self, receiver: Receiver, notices: tuple[Notice, ...], waited: int, error: str, permanent: bool) -> bool:
         """An attempt failed, and all that stands behind it has waited as long: what is refused for good, or was tried for
-        too long, is given up, with an alert of our own; after a while of failing the fallback receiver is told too."""
+        too long, is given up, with an alert of our own; after a while of failing the fallback receiver is told too.
+        Returns whether something was given up."""
         now = self.clock.now()
 
-        def work(tables: Tables) -> None:
+        def work(tables: Tables) -> bool:
+            """One transaction: charges, marks, owes the fallback, raises the alert."""
             if tables.find_receiver(receiver.seq) is None:
-                return                               # deleted meanwhile
+                return True                          # deleted meanwhile
             tables.charge_waiting(receiver.seq, waited)
             tables.mark_notices(notices, "dead" if permanent else "waiting", now, 0, error)
             dead = len(notices) if permanent else tables.give_up_waiting(receiver.seq, self.settings.give_up_after, error, now)
@@ -4773,8 +4827,9 @@ class Engine:
             if dead:
                 self._receive(tables, self._delivery_report(
                     receiver, f"{dead} messages could not be delivered: {error}"[:TEXT_LIMIT], str(dead)), now, None)
+            return dead > 0
 
-        self.store.write(work)
+        return self.store.write(work)
 
     def _delivery_report(self, receiver: Receiver, text: str, value: str) -> AlertReport:
         """The alert about a receiver that cannot be told. It lasts until a message arrives there and no dead letter is left."""
@@ -5358,10 +5413,12 @@ ANYBODY = "any"
 ROUTES: list[Route] = []
 
 
-def route(methods: str, path: str, scope: str | None, timer: str | None = None) -> Callable:
-    """Puts a function into the route table. methods: separated by blanks."""
+def route(methods: str, path: str, scope: str | None, timer: str | None = None, slash: bool = False) -> Callable:
+    """Puts a function into the route table. methods: separated by blanks; slash: also with a slash at the end, as clients
+    of some APIs use both."""
     def add(function: Callable) -> Callable:
-        ROUTES.append(Route(tuple(methods.split()), path, scope, function, timer))
+        for address in (path, path + "/") if slash else (path,):
+            ROUTES.append(Route(tuple(methods.split()), address, scope, function, timer))
         return function
 
     return add
@@ -5453,6 +5510,16 @@ def parse_query(text: str, limit: int) -> list[tuple[str, str]]:
         if any(char < " " and char not in "\t\r\n" for char in name + value):
             raise Invalid(f"parameter {name[:40]!r} contains a control character")
     return pairs
+
+
+def number_parameter(call: Call, name: str, most: int) -> int | None:
+    """A whole number from 0 to most in the address; None = it is not there. Invalid that names it."""
+    text = next((value for key, value in call.query if key == name), None)
+    if text is None:
+        return None
+    if not re.fullmatch("[0-9]{1,18}", text) or int(text) > most:
+        raise Invalid(f"{name} must be a whole number from 0 to {most}")
+    return int(text)
 
 
 def request_id(environ: dict[str, Any]) -> str:
@@ -6827,11 +6894,6 @@ def parse_check(posted: dict[str, Any], version: str, old: Check | None = None) 
     return CheckWanted(changes, values.get("channels"), equal if unique and len(equal) == len(set(unique)) else None)
 
 
-def second_text(ms: int | None) -> str | None:
-    """A time to the second, cut, not rounded: 2030-01-01T02:00:07+00:00."""
-    return None if ms is None else text_from_ms(ms)[:19] + "+00:00"
-
-
 def full_time_text(ms: int) -> str:
     """A time with microseconds, which are left out where they are 0."""
     return text_from_ms(ms)[:19] + (f".{ms % 1000:03d}000" if ms % 1000 else "") + "+00:00"
@@ -6886,15 +6948,7 @@ def read_check(api: Api, call: Call, tables: Tables, code: str = "", unique_key:
     return check
 
 
-def hc_collection(methods: str, path: str, scope: str) -> Callable:
-    """A route with and without the slash at its end: clients use both."""
-    def add(function: Callable) -> Callable:
-        return route(methods, path, scope)(route(methods, path + "/", scope)(function))
-
-    return add
-
-
-@hc_collection("GET", f"{HC_BASE}/checks", "read:checks")
+@route("GET", f"{HC_BASE}/checks", "read:checks", slash=True)
 def hc_list_checks(api: Api, call: Call, version: str) -> Any:
     customer = instance_of(call)
     tags = [value for key, value in call.query if key == "tag"]
@@ -6904,7 +6958,7 @@ def hc_list_checks(api: Api, call: Call, version: str) -> Any:
     return {"checks": show_checks(api, call, version, checks, receivers)}
 
 
-@hc_collection("POST", f"{HC_BASE}/checks", "write:checks")
+@route("POST", f"{HC_BASE}/checks", "write:checks", slash=True)
 def hc_create_check(api: Api, call: Call, version: str) -> Any:
     check, is_new = api.engine.create_check(parse_check(call.parsed, version), instance_of(call))
     return 201 if is_new else 200, show_one_check(api, call, version, check)
@@ -6949,7 +7003,7 @@ def show_ping(ping: Ping, duration: int | None, address: str) -> dict[str, Any]:
     return shown if duration is None else {**shown, "duration": round(duration / 1000, 2)}
 
 
-@hc_collection("GET", f"{HC_CHECK}/pings", "write:checks")
+@route("GET", f"{HC_CHECK}/pings", "write:checks", slash=True)
 def hc_list_pings(api: Api, call: Call, version: str, code: str) -> Any:
     limit = min(api.settings.ping_log_limit, MOST_ROWS)
     with api.engine.store.read() as tables:
@@ -6971,18 +7025,8 @@ def hc_get_ping_body(api: Api, call: Call, version: str, code: str, number: str)
     return 200, ping.body, {"Content-Type": "text/plain"}
 
 
-def number_parameter(call: Call, name: str, most: int) -> int | None:
-    """A whole number from 0 to most in the address; None = it is not there."""
-    text = next((value for key, value in call.query if key == name), None)
-    if text is None:
-        return None
-    if not re.fullmatch("[0-9]{1,11}", text) or int(text) > most:
-        raise Invalid(f"{name} must be a whole number from 0 to {most}")
-    return int(text)
-
-
-@hc_collection("GET", f"{HC_CHECK}/flips", "read:checks")
-@hc_collection("GET", f"{HC_UNIQUE}/flips", "read:checks")
+@route("GET", f"{HC_CHECK}/flips", "read:checks", slash=True)
+@route("GET", f"{HC_UNIQUE}/flips", "read:checks", slash=True)
 def hc_list_flips(api: Api, call: Call, version: str, **ident: str) -> Any:
     """Changes of status, the newest first; a recovery also says how long it was down and how many runs were missed."""
     with api.engine.store.read() as tables:
@@ -7000,14 +7044,14 @@ def show_flip(flip: Flip) -> dict[str, Any]:
     return shown if flip.down_seconds is None else {**shown, "down_seconds": flip.down_seconds, "missed_runs": flip.missed_runs}
 
 
-@hc_collection("GET", f"{HC_BASE}/channels", "write:checks")
+@route("GET", f"{HC_BASE}/channels", "write:checks", slash=True)
 def hc_list_channels(api: Api, call: Call, version: str) -> Any:
     with api.engine.store.read() as tables:
         receivers = tables.list_receivers(instance_of(call))
     return {"channels": [{"id": receiver.id, "name": receiver.name, "kind": receiver.type} for receiver in receivers]}
 
 
-@hc_collection("GET POST", f"{HC_BASE}/status", None)
+@route("GET POST", f"{HC_BASE}/status", None, slash=True)
 def hc_status(api: Api, call: Call, version: str) -> Any:
     problem = api.health_problem()
     if problem:
@@ -7039,7 +7083,7 @@ def parse_ping(call: Call, exit_status: int | None) -> PingSent | Problem:
                     rid and rid.lower(), exit_status, body)
 
 
-def receive_ping(api: Api, call: Call, find: Callable[[Tables], PingTarget], action: str) -> Any:
+def receive_ping(api: Api, call: Call, address: PingAddress, action: str) -> Any:
     """Records a ping and answers it. A check that does not exist comes before what else is wrong (contract 4.4)."""
     number = action.lstrip("0") if action.isdigit() else None
     exit_status = None if number is None or len(number) > 3 else int(number or 0)
@@ -7048,7 +7092,7 @@ def receive_ping(api: Api, call: Call, find: Callable[[Tables], PingTarget], act
     sent = parse_ping(call, exit_status)
     if number is not None and (exit_status is None or exit_status > 255):
         sent = Invalid("invalid url format")
-    is_new = api.engine.record_ping(find, action, sent)
+    is_new = api.engine.record_ping(address, action, sent)
     return 201 if is_new else 200, b"Created" if is_new else b"OK", {
         "Content-Type": "text/plain", "Ping-Body-Limit": str(api.settings.ping_body_limit)}
 
@@ -7057,7 +7101,7 @@ def receive_ping(api: Api, call: Call, find: Callable[[Tables], PingTarget], act
 @route("ANY", f"/ping/<code:re:{UUID_FORM}>/", None)
 @route("ANY", f"/ping/<code:re:{UUID_FORM}>/<action:re:{PING_ACTIONS}>", None)
 def hc_ping(api: Api, call: Call, code: str, action: str = "success") -> Any:
-    return receive_ping(api, call, lambda tables: (tables.find_check(code) or NotFound(), None), action)
+    return receive_ping(api, call, PingAddress(code=code), action)
 
 
 @route("ANY", "/ping/<ping_key:re:[A-Za-z0-9_-]+>/<slug:re:[A-Za-z0-9_-]+>", None)
@@ -7067,17 +7111,7 @@ def hc_ping_by_slug(api: Api, call: Call, ping_key: str, slug: str, action: str 
     if slug != slug.lower():
         raise Invalid("invalid url format")
     creates = ping_parameter(call, "create") == "1" and len(slug) <= 100
-
-    def find(tables: Tables) -> PingTarget:
-        project = tables.find_project(ping_key=ping_key)
-        checks = tables.find_checks_of(project.customer, 2, slug=slug) if project else []
-        if len(checks) > 1:
-            return Conflict("ambiguous slug"), None
-        if checks:
-            return checks[0], None
-        return NotFound(), (lambda now: api.engine.auto_provision(tables, project, slug, now)) if project and creates else None
-
-    return receive_ping(api, call, find, action)
+    return receive_ping(api, call, PingAddress(ping_key=ping_key, slug=slug, creates=creates), action)
 
 
 # Badges: pictures and small JSON about the state of checks, for whoever has the address.
@@ -7144,7 +7178,7 @@ def badge_addresses(project: Project, tag: str, base: str) -> dict[str, str]:
             for form in ("svg", "json", "shields") for states in ("", "3")}
 
 
-@hc_collection("GET", f"{HC_BASE}/badges", "read:checks")
+@route("GET", f"{HC_BASE}/badges", "read:checks", slash=True)
 def hc_list_badges(api: Api, call: Call, version: str) -> Any:
     project = api.engine.get_project(instance_of(call))
     with api.engine.store.read() as tables:
@@ -7205,14 +7239,10 @@ def notify_route(methods: str, path: str, scope: str | None) -> Callable:
     """A route below both prefixes, with and without a slash at its end."""
     def add(function: Callable) -> Callable:
         for prefix in NOTIFY_PREFIXES:
-            route(methods, prefix + path, scope)(route(methods, prefix + path + "/", scope)(function))
+            route(methods, prefix + path, scope, slash=True)(function)
         return function
 
     return add
-
-
-def instance_name(customer: str) -> str:
-    return customer or "default"
 
 
 def parse_event_types(text: str, path: str) -> list[EventType]:
@@ -7295,23 +7325,10 @@ def parse_receiver(api: Api, fields: Fields, old: Receiver | None, customer: str
                           fallback=fallback, remind_every=remind_every)
 
 
-def known_receivers(api: Api, call: Call, customer: str) -> list[Receiver]:
-    """The receivers of a customer; where it has never had one and the setting says so, it gets one for the page."""
-    with api.engine.store.read() as tables:
-        receivers = tables.list_receivers(customer)
-        is_new = api.settings.default_receiver and tables.find_fact(f"receivers of {customer}") is None
-    if is_new and not receivers:
-        receiver = Receiver(0, new_secret_id(), customer, "browser", "", "null", 0, "", 0, None)
-        receivers = [api.engine.create_receiver(receiver)]
-    if is_new:
-        api.engine.store.write(lambda tables: tables.save_fact(f"receivers of {customer}", "known"))
-    return receivers
-
-
 @notify_route("GET", "/config/receivers", "read:receivers")
 def notify_list_receivers(api: Api, call: Call) -> Any:
     customer = instance_of(call)
-    receivers = known_receivers(api, call, customer)
+    receivers = api.engine.known_receivers(customer)
     with api.engine.store.read() as tables:
         names = tables.subscriptions(customer)
     return 200, [show_receiver(receiver, names.get(receiver.seq, []), call) for receiver in receivers]
@@ -7320,7 +7337,7 @@ def notify_list_receivers(api: Api, call: Call) -> Any:
 @notify_route("POST", "/config/receivers", "write:receivers")
 def notify_create_receiver(api: Api, call: Call) -> Any:
     customer, fields = instance_of(call), call.json()
-    receiver = parse_receiver(api, fields, None, customer, known_receivers(api, call, customer))
+    receiver = parse_receiver(api, fields, None, customer, api.engine.known_receivers(customer))
     for name in ("id", "instance_id", "eventTypes", "event_types"):
         if fields.values.get(name) not in (None, "", []):
             raise Invalid(f"{name} must not be given for a new receiver")
@@ -7340,7 +7357,7 @@ def notify_update_receiver(api: Api, call: Call, ident: str) -> Any:
     """Replaces the address and what a receiver hears of (spec/weave-notification.md 4.5); that it exists comes first."""
     customer = instance_of(call)
     with api.engine.store.read() as tables:
-        api.engine.own_receiver(tables, ident, customer)
+        receiver = api.engine.own_receiver(tables, ident, customer)
         kinds, receivers = tables.list_event_types(), tables.list_receivers(customer)
     fields = call.json()
     for name, wanted in (("id", ident), ("instance_id", instance_name(customer))):
@@ -7351,12 +7368,10 @@ def notify_update_receiver(api: Api, call: Call, ident: str) -> Any:
     if unknown:
         raise Invalid(f"event types that do not exist: {', '.join(unknown)[:300]}")
 
-    def change(old: Receiver, before: list[str]) -> tuple[Receiver, list[str]]:
-        if fields.name("type") != old.type:
-            raise Invalid(f"type must be {old.type}: it cannot be changed")
-        return parse_receiver(api, fields, old, customer, receivers), union(names, [name for name in before if name in hidden])
-
-    api.engine.update_receiver(ident, customer, change)
+    if fields.name("type") != receiver.type:
+        raise Invalid(f"type must be {receiver.type}: it cannot be changed")
+    wanted = parse_receiver(api, fields, receiver, customer, receivers)
+    api.engine.update_receiver(wanted, lambda before: union(names, [name for name in before if name in hidden]))
     return 200, None
 
 
@@ -7377,7 +7392,7 @@ def notify_list_deliveries(api: Api, call: Call, ident: str) -> Any:
     state = call.parameter("state")
     if state not in ("", "waiting", "sent", "dead"):
         raise Invalid("state must be waiting, sent or dead")
-    limit = notify_number(call, "limit", 100)
+    limit = notify_number(call, "limit", MOST_LISTED_EVENTS, USUAL_EVENTS)
     with api.engine.store.read() as tables:
         receiver = api.engine.own_receiver(tables, ident, instance_of(call))
         found = tables.notices(receiver.seq, "waiting", limit) if state in ("", "waiting") else []
@@ -7396,7 +7411,7 @@ def notify_replay(api: Api, call: Call, ident: str) -> Any:
 @notify_route("GET", "/config/receivers_for_event/<name>", "read:receivers")
 def notify_receivers_for_event(api: Api, call: Call, name: str) -> Any:
     customer = instance_of(call)
-    receivers = known_receivers(api, call, customer)
+    receivers = api.engine.known_receivers(customer)
     with api.engine.store.read() as tables:
         names = tables.subscriptions(customer)
     return 200, [show_receiver(receiver, names[receiver.seq], call) for receiver in receivers if name in names.get(receiver.seq, ())]
@@ -7468,23 +7483,23 @@ def first_text(messages: dict[str, Any] | None) -> str | None:
 def notify_add_event(api: Api, call: Call) -> Any:
     customer = instance_of(call)
     event_type, at, details = parse_posted_event(call.json(), customer)
-    if api.settings.default_receiver:
-        known_receivers(api, call, customer)             # the first event makes the one that hears of it
+    api.engine.known_receivers(customer)                 # the first event makes the one that hears of it
     return 200, {"id": api.engine.publish_event(event_type, customer, at, details)}
 
 
-def notify_number(call: Call, name: str, most: int | None, default: int = 50) -> int:
-    """A whole number of the address; empty and missing mean the default. Invalid where it is none or too large."""
-    text = call.parameter(name)
-    if text and (not re.fullmatch("[0-9]{1,15}", text) or most is not None and int(text) > most):
-        raise Invalid(f"{name} must be a whole number" + (f" from 0 to {most}" if most is not None else ""))
-    return int(text) if text else default
+def notify_number(call: Call, name: str, most: int, default: int) -> int:
+    """A whole number in the address; empty and missing mean the default."""
+    return number_parameter(call, name, most) if call.parameter(name) else default
+
+
+MOST_LISTED_EVENTS, USUAL_EVENTS, LARGEST_OFFSET = 100, 50, 10**15
 
 
 @notify_route("GET", "/events", "read:events")
 def notify_list_events(api: Api, call: Call) -> Any:
     customer = instance_of(call)
-    limit, offset = notify_number(call, "limit", 100, notify_number(call, "length", 100)), notify_number(call, "offset", None, 0)
+    length = notify_number(call, "length", MOST_LISTED_EVENTS, USUAL_EVENTS)      # its older name
+    limit, offset = notify_number(call, "limit", MOST_LISTED_EVENTS, length), notify_number(call, "offset", LARGEST_OFFSET, 0)
     types = call.parameter("event_type").split(",") if call.parameter("event_type") else None
     after, before = (parse_timestamp(call.parameter(name), name) for name in ("after", "before"))
     with api.engine.store.read() as tables:
@@ -7597,14 +7612,6 @@ def waldur_refuse(call: Call, problem: Problem) -> Any:
 
 for waldur_prefix in ("/api/alerts", "/api/stats"):
     DIALECTS.insert(0, Dialect(waldur_prefix, waldur_refuse, lambda call: {}, presented_key, answer_options))
-
-
-def waldur_route(methods: str, path: str, scope: str) -> Callable:
-    """A route with the slash at its end that every address of this API has, and without."""
-    def add(function: Callable) -> Callable:
-        return route(methods, path, scope)(route(methods, path + "/", scope)(function))
-
-    return add
 
 
 def waldur_json(call: Call) -> dict[str, Any]:
@@ -7799,7 +7806,7 @@ def link_header(call: Call, page: int, pages: int) -> str:
     return ", ".join([*found, link(pages, "last")])
 
 
-@waldur_route("GET", "/api/alerts", "read:alerts")
+@route("GET", "/api/alerts", "read:alerts", slash=True)
 def waldur_list_alerts(api: Api, call: Call) -> Any:
     wanted = parse_waldur_filter(call, instance_of(call))
     named = [value for key, value in call.query if key == "o"][-1:]
@@ -7813,7 +7820,7 @@ def waldur_list_alerts(api: Api, call: Call) -> Any:
         "X-Result-Count": str(total), "Link": link_header(call, page, pages)}
 
 
-@waldur_route("POST", "/api/alerts", "write:alerts")
+@route("POST", "/api/alerts", "write:alerts", slash=True)
 def waldur_raise_alert(api: Api, call: Call) -> Any:
     customer = instance_of(call)
     report = parse_waldur_alert(waldur_json(call), call, api.settings, customer)
@@ -7836,7 +7843,7 @@ def find_waldur_alert(api: Api, call: Call, ident: str) -> Alert:
     return alert
 
 
-@waldur_route("GET", "/api/alerts/<ident>", "read:alerts")
+@route("GET", "/api/alerts/<ident>", "read:alerts", slash=True)
 def waldur_get_alert(api: Api, call: Call, ident: str) -> Any:
     return show_waldur_alert(find_waldur_alert(api, call, ident), call.base)
 
@@ -7846,7 +7853,7 @@ def waldur_act(api: Api, call: Call, ident: str, action: str) -> None:
     api.engine.act_on_alert(find_waldur_alert(api, call, ident).id, action, f"{action} by {call.caller.login or 'an operator'}", None, call.caller)
 
 
-@waldur_route("POST", "/api/alerts/<ident>/close", "write:alerts")
+@route("POST", "/api/alerts/<ident>/close", "write:alerts", slash=True)
 def waldur_close_alert(api: Api, call: Call, ident: str) -> Any:
     """Closes an alert, which keeps its severity; one that is closed stays closed since then."""
     alert = find_waldur_alert(api, call, ident)
@@ -7855,20 +7862,20 @@ def waldur_close_alert(api: Api, call: Call, ident: str) -> Any:
     return 204, b""
 
 
-@waldur_route("POST", "/api/alerts/<ident>/acknowledge", "write:alerts")
+@route("POST", "/api/alerts/<ident>/acknowledge", "write:alerts", slash=True)
 def waldur_acknowledge_alert(api: Api, call: Call, ident: str) -> Any:
     waldur_act(api, call, ident, "ack")
     return 200, b""
 
 
-@waldur_route("POST", "/api/alerts/<ident>/cancel_acknowledgment", "write:alerts")
+@route("POST", "/api/alerts/<ident>/cancel_acknowledgment", "write:alerts", slash=True)
 def waldur_cancel_acknowledgement(api: Api, call: Call, ident: str) -> Any:
     waldur_act(api, call, ident, "unack")
     return 200, b""
 
 
-@waldur_route("GET", "/api/alerts/stats", "read:alerts")
-@waldur_route("GET", "/api/stats/alerts", "read:alerts")
+@route("GET", "/api/alerts/stats", "read:alerts", slash=True)
+@route("GET", "/api/stats/alerts", "read:alerts", slash=True)
 def waldur_stats(api: Api, call: Call) -> Any:
     """How many alerts there are of each severity."""
     with api.engine.store.read() as tables:
@@ -7889,20 +7896,41 @@ def service_health(api: Api, call: Call) -> Any:
 # ============================================================================================================= THREADS
 # What runs beside the requests: the loops of the timer and the sender, the control socket, and the web server around them.
 
-class Timer(threading.Thread):
+class Loop(threading.Thread):
+    """A thread that sleeps until there is something to do, and shows by its beat that it moves."""
+
+    LONGEST_SILENCE = 30                             # seconds without a beat that are a problem
+
+    def __init__(self, name: str, engine: Engine):
+        super().__init__(name=name, daemon=True)
+        self.engine = engine
+        self.woken = threading.Event()
+        self.stopping = False
+        self.beat = engine.clock.monotonic()
+
+    def problem(self) -> str | None:
+        """Why it does not do its work; None = it does."""
+        if not self.is_alive():
+            return f"the {self.name} has ended"
+        silent = self.engine.clock.monotonic() - self.beat
+        return f"the {self.name} has not moved for {silent:.0f} seconds" if silent > self.LONGEST_SILENCE else None
+
+    def stop(self) -> None:
+        self.stopping = True
+        self.woken.set()
+        self.join(10)
+
+
+class Timer(Loop):
     """Calls expire_due when something is due. Sleeps until then, and never looks into the database meanwhile."""
 
     LONGEST_NAP = 1.0                                # seconds; the wall clock may be stepped while it sleeps
     FLUSH_EVERY = 60.0
 
     def __init__(self, engine: Engine):
-        super().__init__(name="timer", daemon=True)
-        self.engine = engine
-        self.woken = threading.Event()
-        self.stopping = False
+        super().__init__("timer", engine)
         self.due_lock = threading.Lock()             # writers note deadlines while the timer looks for the next one
         self.due: int | None = engine.next_due()
-        self.beat = engine.clock.monotonic()
         engine.store.on_due = self.note_due
 
     def note_due(self, due_at: int) -> None:
@@ -7950,31 +7978,17 @@ class Timer(threading.Thread):
             if due is not None:
                 self.note_due(due)
 
-    def problem(self) -> str | None:
-        if not self.is_alive():
-            return "the timer has ended"
-        silent = self.engine.clock.monotonic() - self.beat
-        return f"the timer has not moved for {silent:.0f} seconds" if silent > 30 else None
 
-    def stop(self) -> None:
-        self.stopping = True
-        self.woken.set()
-        self.join(10)
-
-
-class Courier(threading.Thread):
+class Courier(Loop):
     """Sends what is owed, each receiver on a thread of its own while something is owed to it: one that is slow or dead
     delays nobody else. Knows only which receivers wait and when to try again; what they wait for is in the outbox."""
 
     MOST_AT_ONCE = 32                                # receivers that are sent to at the same time
 
     def __init__(self, engine: Engine, base: str):
-        super().__init__(name="courier", daemon=True)
-        self.engine, self.base = engine, base
+        super().__init__("sender", engine)
+        self.base = base
         self.lock = threading.Lock()
-        self.woken = threading.Event()
-        self.stopping = False
-        self.beat = engine.clock.monotonic()
         self.failures: dict[int, int] = {}           # receiver -> failures in a row
         self.tried_at: dict[int, float] = {}         # receiver -> monotonic seconds of the last attempt
         self.busy: set[int] = set()
@@ -8055,14 +8069,13 @@ class Courier(threading.Thread):
         try:
             send_message(self.engine, receiver, message, self.base)
         except Refused as refused:
-            self.tried_at.pop(receiver.seq, None)
+            self.tried_at.pop(receiver.seq, None)    # what comes next has not waited yet
             self.engine.mark_failed(receiver, message.notices, waited, str(refused), True)
             log(4, f"receiver {receiver.id} refuses a message: {refused}")
             return None
         except Failed as failed:
             self.failures[receiver.seq] = failures = self.failures.get(receiver.seq, 0) + 1
-            self.engine.mark_failed(receiver, message.notices, waited, str(failed), False)
-            if all(notice.waited + waited >= self.engine.settings.give_up_after for notice in message.notices):
+            if self.engine.mark_failed(receiver, message.notices, waited, str(failed), False):
                 self.tried_at.pop(receiver.seq, None)
             if failures in (1, 10, 100, 1000):
                 log(4, f"receiver {receiver.id} could not be reached ({failures} times): {failed}")
@@ -8074,17 +8087,9 @@ class Courier(threading.Thread):
         del self.unmarked[receiver.seq]
         return None
 
-    def problem(self) -> str | None:
-        if not self.is_alive():
-            return "the sender has ended"
-        silent = self.engine.clock.monotonic() - self.beat
-        return f"the sender has not moved for {silent:.0f} seconds" if silent > 30 else None
-
     def stop(self) -> None:
         """Starts nothing new, and gives what is under way a moment."""
-        self.stopping = True
-        self.woken.set()
-        self.join(10)
+        super().stop()
         deadline = self.engine.clock.monotonic() + 5
         while self.busy and self.engine.clock.monotonic() < deadline:
             time.sleep(0.05)
@@ -8394,8 +8399,8 @@ def systemd_socket() -> socket.socket | None:
 
 
 class Watchdog(threading.Thread):
-    """Tells the service manager that all is well, but only while the timer, the sender and the web server moved and the
-    writer answers; ends the process when one of its threads has ended, so that it is started again."""
+    """Tells the service manager that all is well, but only while the timer and the sender moved and the writer answers;
+    ends the process when one of these threads has ended, so that it is started again."""
 
     def __init__(self, store: Store, parts: Iterable[Any], stop: Callable[[], None], interval: float):
         """parts: what has is_alive() and problem(); stop: ends the process. interval in seconds."""

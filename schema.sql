@@ -243,7 +243,7 @@ CREATE TABLE checks (
 CREATE INDEX checks_due ON checks (due_at) WHERE due_at IS NOT NULL;
 -- Which check does this slug name? Which are the checks of this customer?
 CREATE INDEX checks_by_slug ON checks (customer, slug);
--- Is there another check of this name?
+-- Which check does this name mean, where one is to be made only once?
 CREATE INDEX checks_by_name ON checks (customer, name);
 
 -- What a check was told. Identity: (check, n), the order of arrival. Of what is beyond the ping log limit, the oldest go
