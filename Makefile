@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow test-all lint check bench dist install uninstall map clean
+.PHONY: help run test test-slow test-all faults lint check bench dist install uninstall map clean
 
 help:  ## show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ test-slow: $(BIN)/.test  ## the slow tests alone: processes, clients, faults, lo
 
 test-all: $(BIN)/.test  ## all tests, with the slow fault tests
 	$(BIN)/python -m pytest -q -n 4 --dist loadfile
+
+faults: $(BIN)/.test  ## the fault tests at full length, and what they measured (about an hour; needs strace, faketime, systemd-analyze)
+	FAULTS=full FAULT_SECONDS=180 $(BIN)/python -m pytest -q tests/test_faults_*.py tests/test_durability.py tests/test_delivery_faults.py
 
 lint: $(BIN)/.test  ## ruff
 	$(BIN)/ruff check .

@@ -13,7 +13,7 @@ The timer enters at decide, with "nothing was heard" as its report.
 
 The map. Each section uses only what stands above it.
     SETTINGS   what an operator can set; severities, statuses and actions as tables
-    CLOCK      the only place that asks the time; times as text; new ids
+    CLOCK      the only place that asks the time; our own timeline, which nobody can set; times as text; new ids
     PROBLEMS   the few ways in which a request can fail
     DOMAIN     alerts, heartbeats, users and keys as values; every decision about them; what a search asks for
     STORE      the only SQL: opening and migrating, the one writer with group commit, the readers, queries by noun
@@ -35,7 +35,8 @@ Invariants, each with a test.
     4. One connection in one process writes and checkpoints; nothing slow or remote happens inside a transaction.
     5. Nothing is marked sent before it was sent: at least once, with a key that stays the same.
     6. Whoever was told of a beginning is told of its end; who was not told of one is told of neither.
-    7. Dialects parse and show. A rule that two dialects need lives below them, once.
+    7. Silence is judged only where we listened, and by a time that nobody can set.
+    8. Dialects parse and show. A rule that two dialects need lives below them, once.
 
 Recipes.
     To add a setting: a row in SETTINGS, and its line in README.md.
@@ -159,6 +160,13 @@ def as_target_policy(text: str) -> str:
     return text
 
 
+def as_clock_policy(text: str) -> str:
+    """wait or trust."""
+    if text not in ("wait", "trust"):
+        raise ValueError(f"{text!r} is neither wait nor trust")
+    return text
+
+
 def as_mail_server(text: str) -> str:
     """smtp://… or smtps://…, or nothing."""
     parts = urllib.parse.urlsplit(text)
@@ -208,6 +216,10 @@ SETTINGS = (
     Setting("heartbeat_events", "Heartbeat", as_list, "alert events that are taken as heartbeats"),
     Setting("heartbeat_alerts", "on", as_flag, "raise an alert for a heartbeat that falls silent"),
     Setting("check_limit", "10000", as_whole_number, "checks that a project may have; 0 = any number"),
+    Setting("clock", "wait", as_clock_policy, "wait: cron checks are not judged before a time server has set the clock, or for clock_patience;"
+            " trust: the clock is right from the start, for sites without a time server"),
+    Setting("clock_patience", "900", as_whole_number, "seconds after the host's start for which clock=wait waits at most"),
+    Setting("settle_time", "600", as_whole_number, "seconds after a time of not listening until people are told of it and of who is still silent"),
     Setting("check_alerts", "on", as_flag, "raise an alert for a check that goes down"),
     Setting("early_tolerance", "120", as_whole_number, "seconds that a ping may come before its scheduled time and still count for it"),
     Setting("ping_log_limit", "100", as_positive, "pings that are kept of a check"),
@@ -253,6 +265,7 @@ def load_settings(given: dict[str, str], environ: dict[str, str]) -> SimpleNames
         except ValueError as error:
             raise ValueError(f"setting {setting.name}: {error}") from None
     values["db"] = values["db"] or os.path.join(environ.get("STATE_DIRECTORY", "").split(":")[0], "alertlite.db")
+    values["memory_folder"] = environ.get("RUNTIME_DIRECTORY", "").split(":")[0]         # systemd keeps it in memory
     allowed = values["allowed_environments"]
     if "*" not in allowed and values["default_environment"] not in allowed:
         raise ValueError("setting default_environment: is not one of allowed_environments")
@@ -331,9 +344,11 @@ EVENT_TYPES = {
     "user_test": ("Test", "Somebody wanted to see a message arrive."),
     "config_changed": ("Receiver changed", "The address of a receiver or what it hears of was changed."),
     "monitor": ("Monitor", "Alertmanager posted alerts."),
+    "not_listening": ("Not listening", "Alertlite or its host was off for a while: who is back, and who is still silent."),
+    "clock_set": ("Clock set", "The clock of alertlite's host was set."),
     "reminder": ("Reminder", "Something that was told before is still open and nobody has acknowledged it."),
 }
-NOT_BY_DEFAULT = ("check_down", "check_up", "reminder")
+NOT_BY_DEFAULT = ("check_down", "check_up", "clock_set", "reminder")
 BEGINNINGS = ("alert_opened", "heartbeat_expired", "check_down")
 ENDINGS = {"alert_closed", "alert_expired", "heartbeat_ok", "check_up"}        # events that end what another began
 
@@ -341,19 +356,125 @@ KEY_TYPE_SCOPES = {"read-write": ("read", "write"), "read-only": ("read",)}
 
 
 # =============================================================================================================== CLOCK
-# The only place that asks the time, and the one form that times have outside: text. Inside, a time is an int,
-# milliseconds since 1970 UTC.
+# The only place that asks the time, and the one form that times have outside: text. Inside, a time is an int, milliseconds
+# on our own timeline: it runs as real time does, whatever the host's clock is set to, and after a restart goes on from
+# where it was. So no span of time is ever wrong, and what happened later has the greater number. As long as nobody sets
+# the host's clock, the numbers are milliseconds since 1970 UTC; TIMELINE knows by how much they differ from that, and only
+# the functions that read and write times as text use it.
 
 class Clock:
-    """The real clock; tests put a settable one in its place."""
+    """The host's clocks; tests put settable ones in their place."""
 
-    def now(self) -> int:
-        """The time of day in milliseconds UTC."""
+    def __init__(self) -> None:
+        self.base: int | None = None                 # what our timeline showed when the host started
+
+    def wall(self) -> int:
+        """The time of day that the host believes in, milliseconds UTC; anybody may set it."""
         return time.time_ns() // 1_000_000
 
+    def boottime(self) -> int:
+        """Milliseconds since the host started, those of its sleep included; nobody can set it."""
+        return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
+
     def monotonic(self) -> float:
-        """Seconds that steps of the wall clock do not touch."""
+        """Seconds that the host was awake."""
         return time.monotonic()
+
+    def boot_id(self) -> str:
+        """What tells this run of the host from its last one."""
+        return pathlib.Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+    def is_synchronised(self) -> bool:
+        """Whether the kernel or timesyncd says that a time server has set the host's clock. False where neither may be asked."""
+        status = ctypes.create_string_buffer(512)    # struct timex, larger than any; its first field, modes, is 0 = only read
+        with contextlib.suppress(AttributeError, OSError):
+            if ctypes.CDLL(None).adjtimex(status) in range(5):       # 5 = not synchronised, -1 = must not be asked
+                return True
+        return os.path.exists("/run/systemd/timesync/synchronized")
+
+    def now(self) -> int:
+        """The time on our timeline."""
+        if self.base is None:                        # nothing to go on from
+            self.base = self.wall() - self.boottime()
+        return self.base + self.boottime()
+
+
+class AliveMark:
+    """When this process last moved, in a file that lives in memory: after a crash it says since when nobody listened. Without
+    one, only what was stored last does."""
+
+    def __init__(self, folder: str):
+        """folder: '' = there is no such file."""
+        self.path = os.path.join(folder, "alive") if folder else ""
+
+    def read(self, boot: str) -> int | None:
+        """Our time of the last move in this run of the host; None = unknown."""
+        with contextlib.suppress(OSError, ValueError):
+            marked_boot, ms = pathlib.Path(self.path).read_text(encoding="ascii").split() if self.path else ("", "")
+            return int(ms) if marked_boot == boot else None
+        return None
+
+    def write(self, boot: str, now: int) -> None:
+        if self.path:
+            with contextlib.suppress(OSError):
+                file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                os.pwrite(file, f"{boot} {now:020}".encode("ascii"), 0)
+                os.close(file)
+
+
+class Timeline:
+    """How the host's clock and our timeline went together: from each start on, the clock showed so much more. Milliseconds,
+    the offsets in whole seconds."""
+
+    FIRST = -2**62
+    MOST = 200                                       # segments that are kept
+
+    def __init__(self, segments: Iterable[Iterable[int]] = ()):
+        self.segments = [(start, offset) for start, offset in segments][-self.MOST:] or [(self.FIRST, 0)]
+        self.newest, self.offset = self.segments[-1]
+
+    def wall(self, ms: int) -> int:
+        """What the clock showed, or will show, at a time of ours."""
+        if ms >= self.newest:
+            return ms + self.offset
+        return ms + next((offset for start, offset in reversed(self.segments) if start <= ms), self.segments[0][1])
+
+    def ours(self, wall: int) -> int:
+        """When the clock showed a time; the later moment where it was set back, the moment of the setting where it was set on."""
+        end = None
+        for start, offset in reversed(self.segments):
+            if wall - offset >= start:
+                break
+            end = start
+        return wall - offset if end is None else min(wall - offset, end)
+
+    def jump(self, now: int, wall: int) -> int:
+        """By how much the clock was set since we looked, to the second."""
+        return round((wall - now - self.offset) / 1000) * 1000
+
+    def corrected(self, start: int, now: int, wall: int) -> Timeline:
+        """The timeline on which, from start on, the clock shows what it shows now."""
+        kept = [segment for segment in self.segments if segment[0] < start]
+        return Timeline([*kept, (start if kept else self.FIRST, round((wall - now) / 1000) * 1000)])
+
+
+TIMELINE = Timeline()                                # of this process, like its time zone; see follow_timeline
+
+
+def follow_timeline(timeline: Timeline) -> None:
+    """From now on, times as text are read and written by this timeline."""
+    global TIMELINE
+    TIMELINE = timeline
+
+
+def wall_time(ms: int) -> int:
+    """The time of day, milliseconds UTC, at a time of ours."""
+    return TIMELINE.wall(ms)
+
+
+def our_time(wall: int) -> int:
+    """Our time at a time of day, milliseconds UTC."""
+    return TIMELINE.ours(wall)
 
 
 ISO_TIME = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})\.([0-9]{1,6})Z")
@@ -366,7 +487,7 @@ def _text_of_second(second: int) -> str:
 
 def text_from_ms(ms: int) -> str:
     """The time as YYYY-MM-DDThh:mm:ss.mmmZ."""
-    return f"{_text_of_second(ms // 1000)}.{ms % 1000:03d}Z"
+    return f"{_text_of_second(TIMELINE.wall(ms) // 1000)}.{ms % 1000:03d}Z"
 
 
 def second_text(ms: int | None) -> str | None:
@@ -375,13 +496,13 @@ def second_text(ms: int | None) -> str | None:
 
 
 def ms_from_text(text: str) -> int:
-    """The milliseconds of YYYY-MM-DDThh:mm:ss.fZ with one to six digits of fraction; ValueError for anything else."""
+    """Our time of YYYY-MM-DDThh:mm:ss.fZ with one to six digits of fraction; ValueError for anything else."""
     match = ISO_TIME.fullmatch(text)
     if not match:
         raise ValueError("dates must be ISO 8601 date format YYYY-MM-DDThh:mm:ss.sssZ")
     *whole, fraction = match.groups()
     second = datetime(*map(int, whole), tzinfo=timezone.utc)
-    return int(second.timestamp()) * 1000 + int(fraction.ljust(6, "0")[:3])
+    return TIMELINE.ours(int(second.timestamp()) * 1000 + int(fraction.ljust(6, "0")[:3]))
 
 
 def new_id() -> str:
@@ -900,6 +1021,83 @@ class Note(NamedTuple):
     seq: int | None = None
 
 
+# Listening: silence means something only where somebody listened. What is silent is judged by the first sign of life that
+# was due while we were listening; one that may have come while we were not proves nothing.
+
+class DeafSpan(NamedTuple):
+    """A row of deaf_spans: when nobody could have been heard."""
+    seq: int | None
+    start_at: int
+    end_at: int
+    reason: str                                      # stop, crash, boot, sleep or pause
+    due_at: int | None                               # when it is told of; NULL = it was
+
+
+class Listening(NamedTuple):
+    """Where silence means something: everywhere but in the spans; of cron jobs, not while the clock may be wrong."""
+    spans: tuple[DeafSpan, ...] = ()                 # the earliest first
+    cron_held: bool = False
+
+    def since(self, moment: int) -> list[DeafSpan]:
+        """The spans that ended after a moment."""
+        if not self.spans or self.spans[-1].end_at <= moment:
+            return []
+        return [span for span in self.spans if span.end_at > moment]
+
+
+ALWAYS = Listening()
+SPAN_TEXTS = {"stop": "it was stopped", "crash": "it ended without notice", "boot": "the host started again", "sleep": "the host slept",
+              "pause": "it was held"}
+DEAF_AFTER = 7_000                                   # milliseconds without a look at the clock
+LONG_SPAN = 30_000                                   # milliseconds from which a span may have swallowed a late sign of life too
+TOLD_SPAN = 60_000                                   # milliseconds from which people are told of a span though nobody is silent
+
+
+def span_length(span: DeafSpan) -> int:
+    return span.end_at - span.start_at
+
+
+def span_resets(span: DeafSpan, period: int) -> bool:
+    """Whether a sender may have begun anew meanwhile, or was silenced for too long to say when it is due. Milliseconds."""
+    return span.reason in ("boot", "sleep") or span_length(span) >= period // 2
+
+
+def deafening(spans: Iterable[DeafSpan], due: int, early: int, late: int) -> DeafSpan | None:
+    """The span in which a sign of life that was due at a moment may have got lost; None = it was to be heard.
+
+    It comes up to `early` before and, as far as a short span can matter, as much after; a long one also swallows one that
+    is `late` milliseconds late.
+    """
+    return next((span for span in spans if span.end_at > due - early
+                 and span.start_at < due + (max(early, late) if span_length(span) >= LONG_SPAN else early)), None)
+
+
+def first_heard(base: int, step: int, late: int, spans: list[DeafSpan]) -> int:
+    """Of the times at which a regular sender is due, the first at which it was to be heard. Milliseconds."""
+    early = min(max(step // 20, 1000), 60_000)       # how exactly senders keep their time
+    due = base + step
+    while span := deafening(spans, due, early, late):
+        due = base + step * max((due - base) // step + 1, -((base - span.end_at - early) // step))
+    return due
+
+
+def silent_from(heard_at: int, period: int, gap: int, grace: int, listening: Listening) -> int:
+    """When a sender that promises to be heard within period + grace counts as silent. All in milliseconds.
+
+    gap: between its last two signs of life, 0 = unknown: who promises to come every hour, and comes every ten minutes,
+    is due every ten minutes. Where nothing deafened us it is heard_at + period + grace; else it is judged by the first
+    time due at which it was to be heard, whether it comes as promised or as it did last.
+    """
+    spans = listening.since(heard_at)
+    if not spans:
+        return heard_at + period + grace
+    base = max([heard_at, *(span.end_at for span in spans if span_resets(span, period))])
+    spans = [span for span in spans if span.end_at > base]
+    steps = [period, gap] if 0 < gap < period and base == heard_at else [period]
+    late = {step: max(grace, min(period - step, step)) for step in steps}
+    return max(base + period + grace, *(first_heard(base, step, late[step], spans) + late[step] for step in steps))
+
+
 class Heartbeat(NamedTuple):
     """A row of heartbeats with its beat."""
     seq: int
@@ -913,6 +1111,7 @@ class Heartbeat(NamedTuple):
     due_at: int | None
     created_at: int
     received_at: int
+    gap: int
 
 
 class Beat(NamedTuple):
@@ -926,14 +1125,14 @@ class Beat(NamedTuple):
     created_at: int | None
 
 
-def heartbeat_deadline(beat: Heartbeat, listening_since: int) -> int | None:
-    """When the heartbeat counts as silent; None = never. Silence is judged only from when we began to listen."""
-    return max(beat.received_at, listening_since) + beat.timeout * 1000 if beat.timeout else None
+def heartbeat_deadline(beat: Heartbeat, listening: Listening) -> int | None:
+    """When the heartbeat counts as silent; None = never."""
+    return silent_from(beat.received_at, beat.timeout * 1000, beat.gap, 0, listening) if beat.timeout else None
 
 
-def heartbeat_status(beat: Heartbeat, now: int, listening_since: int, max_latency: int) -> str:
+def heartbeat_status(beat: Heartbeat, now: int, listening: Listening, max_latency: int) -> str:
     """expired, slow or ok (spec/alerta.md 1.9). max_latency in milliseconds."""
-    deadline = heartbeat_deadline(beat, listening_since)
+    deadline = heartbeat_deadline(beat, listening)
     if beat.silent or (deadline is not None and now >= deadline):
         return "expired"
     return "slow" if beat.received_at - beat.created_at > max_latency else "ok"
@@ -1142,7 +1341,8 @@ def next_run(schedule: str, tz: str, after: int) -> int | None:
     A job at a time of day runs once when the clock goes back, and at the first minute that exists when it goes forward;
     one with * as its minute or hour goes by real time (spec/healthchecks.md 5.8).
     """
-    return _next_run(schedule, tz, after // 60_000)
+    run = _next_run(schedule, tz, wall_time(after) // 60_000)
+    return None if run is None else our_time(run)
 
 
 @lru_cache(maxsize=4096)
@@ -1241,6 +1441,7 @@ class Check(NamedTuple):
     alert: str | None
     created_at: int
     due_at: int | None
+    gap: int
 
 
 class Ping(NamedTuple):
@@ -1295,6 +1496,7 @@ class Receiver(NamedTuple):
 DEFAULT_TIMEOUT, DEFAULT_GRACE = 86_400, 3600        # seconds
 MOST_MISSED = 100                                    # missed runs that are counted
 LONGEST_RUN = 72 * 3_600_000                         # milliseconds between a start and the end that is taken for its end
+CRON_JITTER = 15_000                                 # milliseconds around its run at which a job's ping usually comes
 
 
 def unique_key_of(code: str) -> str:
@@ -1327,7 +1529,7 @@ def new_check(customer: str, changes: dict[str, Any], now: int) -> Check:
         description="", kind="simple", timeout=DEFAULT_TIMEOUT, grace=DEFAULT_GRACE, schedule="* * * * *", tz="UTC", methods="",
         manual_resume=0, start_kw="", success_kw="", failure_kw="", filter_subject=0, filter_body=0, filter_http_body=0,
         filter_default_fail=0, status="new", n_pings=0, last_ping_at=None, last_start_at=None, last_start_rid=None,
-        last_duration=None, next_at=None, down_at=None, alert=None, created_at=now, due_at=None)
+        last_duration=None, next_at=None, down_at=None, alert=None, created_at=now, due_at=None, gap=0)
     return blank._replace(**changes)
 
 
@@ -1348,39 +1550,54 @@ def check_title(check: Check) -> str:
     return check.name or check.slug or f"check {check.unique_key[:8]}"
 
 
-def check_slot(check: Check, listening_since: int) -> int | None:
-    """When the next ping of a check that is up is due; None = it waits for none (spec/healthchecks.md 5.3).
-
-    Silence is judged only where we were listening: what was due before counts from when we began.
-    """
+def check_slot(check: Check, listening: Listening) -> int | None:
+    """When the ping that a check which is up is judged by is due; None = it waits for none (spec/healthchecks.md 5.3)."""
     if check.status != "up":
         return None
     if check.kind == "simple":
-        return max(check.last_ping_at, listening_since) + check.timeout * 1000
-    if check.next_at is None or check.next_at >= listening_since:
-        return check.next_at
-    return next_run(check.schedule, check.tz, listening_since)
+        return silent_from(check.last_ping_at, check.timeout * 1000, check.gap, check.grace * 1000, listening) - check.grace * 1000
+    return None if check.next_at is None or listening.cron_held else heard_run(check, check.next_at, listening)
 
 
-def grace_start(check: Check, listening_since: int) -> int | None:
-    """When the grace time of a check begins: at its next ping or, while a run is under way, at the start of that."""
-    begins = [check_slot(check, listening_since)]
-    if check.last_start_at is not None and check.status != "down":
-        begins.append(max(check.last_start_at, listening_since))
-    return min((begin for begin in begins if begin is not None), default=None)
+def heard_run(check: Check, run: int | None, listening: Listening) -> int | None:
+    """The first run of a cron check, from this one on, whose ping was to be heard: a run that we may have missed is never
+    judged."""
+    spans = listening.since(run - CRON_JITTER)
+    while spans and run is not None and (span := deafening(spans, run, CRON_JITTER, check.grace * 1000)):
+        run = next_run(check.schedule, check.tz, max(run, span.end_at))
+    return run
 
 
-def check_deadline(check: Check, listening_since: int) -> int | None:
+def run_limit(check: Check, listening: Listening) -> int | None:
+    """When a run that is under way must have ended; None = there is none. Where its end may have been missed, a check that is
+    up is judged by its next ping instead, and any other one as if the run had begun when we could hear again."""
+    started = check.last_start_at
+    if started is None:
+        return None
+    missed = [span for span in listening.since(started) if span.start_at < started + check.grace * 1000]
+    if missed and check.status == "up":
+        return None
+    return max([started, *(span.end_at for span in missed)]) + check.grace * 1000
+
+
+def check_deadline(check: Check, listening: Listening) -> int | None:
     """When a check goes down unless it is heard from; None = it cannot (spec/healthchecks.md 5.4)."""
-    begin = grace_start(check, listening_since)
-    return None if begin is None else begin + check.grace * 1000
+    slot = check_slot(check, listening)
+    ends = (None if slot is None else slot + check.grace * 1000, None if check.status == "down" else run_limit(check, listening))
+    return min((end for end in ends if end is not None), default=None)
 
 
-def check_status(check: Check, now: int, listening_since: int) -> str:
+def grace_start(check: Check, listening: Listening) -> int | None:
+    """When the grace time of a check begins: at its next ping or, while a run is under way, at the start of that."""
+    deadline = check_deadline(check, listening)
+    return None if deadline is None else deadline - check.grace * 1000
+
+
+def check_status(check: Check, now: int, listening: Listening) -> str:
     """new, up, grace, down or paused, as of now (spec/healthchecks.md 5.2)."""
-    if check.last_start_at is not None and now >= max(check.last_start_at, listening_since) + check.grace * 1000:
+    limit, slot = run_limit(check, listening), check_slot(check, listening)
+    if limit is not None and now >= limit:
         return "down"
-    slot = check_slot(check, listening_since)
     if slot is None or now < slot:
         return check.status
     return "down" if now >= slot + check.grace * 1000 else "grace"
@@ -1425,9 +1642,15 @@ def next_slot(check: Check, now: int, tolerance: int) -> int | None:
     return following if following is not None and coming - now <= (following - coming) // 4 else coming
 
 
+def sender_gap(before: int | None, now: int, longest: int) -> int:
+    """Milliseconds between two signs of life; 0 where they lie further apart than promised: something went missing between
+    them. longest in seconds."""
+    return now - before if before is not None and 0 < now - before <= longest * 1000 else 0
+
+
 def check_after_ping(check: Check, kind: str, rid: str | None, now: int, tolerance: int) -> Check:
     """What a ping makes of a check (spec/healthchecks.md 5.5). Its count goes up in any case."""
-    counted = {"n_pings": check.n_pings + 1}
+    counted: dict[str, Any] = {"n_pings": check.n_pings + 1}
     if kind == "start":
         return check._replace(**counted, last_start_at=now, last_start_rid=rid)
     if kind not in ("success", "fail"):
@@ -1436,6 +1659,7 @@ def check_after_ping(check: Check, kind: str, rid: str | None, now: int, toleran
     if belongs or kind == "fail" or rid is None:
         counted.update(last_start_at=None, last_start_rid=None)
     duration = max(0, now - check.last_start_at) if belongs else None
+    counted.update(gap=sender_gap(check.last_ping_at, now, check.timeout + check.grace))
     if kind == "fail":
         return check._replace(**counted, status="down", last_ping_at=now, last_duration=duration, next_at=None,
                               down_at=check.down_at if check.status == "down" else now)
@@ -1453,7 +1677,7 @@ def missed_runs(check: Check, now: int) -> int:
         return max(0, min((last_slot - check.last_ping_at) // (check.timeout * 1000), MOST_MISSED))
     zone = zone_of(check.tz)
     first = check.last_ping_at if check.next_at is None else check.next_at - 1000
-    after, last = (datetime.fromtimestamp(ms // 1000, timezone.utc).astimezone(zone).replace(tzinfo=None) for ms in (first, last_slot))
+    after, last = (datetime.fromtimestamp(wall_time(ms) // 1000, timezone.utc).astimezone(zone).replace(tzinfo=None) for ms in (first, last_slot))
     runs = itertools.takewhile(lambda run: run <= last, local_runs(parse_cron(check.schedule), after))
     return sum(1 for _ in itertools.islice(runs, MOST_MISSED))
 
@@ -1497,14 +1721,13 @@ def utc_text(ms: int) -> str:
     return f"{text_from_ms(ms)[:16].replace('T', ' ')} UTC"
 
 
-def down_text(check: Check, reason: str, listening_since: int) -> str:
+def down_text(check: Check, reason: str, listening: Listening) -> str:
     """Why a check is down, for people. check: as it was before."""
     last = f"last ping {utc_text(check.last_ping_at)}" if check.last_ping_at is not None else "never pinged before"
     if reason == "fail":
         return f"the job reported a failure; {last}"
-    slot = check_slot(check, listening_since)
-    started = check.last_start_at
-    if started is not None and (slot is None or started < slot):
+    slot, limit, started = check_slot(check, listening), run_limit(check, listening), check.last_start_at
+    if limit is not None and (slot is None or started < slot):
         return f"started {utc_text(started)} and not finished within {span_text(check.grace)}; {last}"
     return f"no ping since it was due {utc_text(slot)}, {span_text(check.grace)} of grace are over; {last}"
 
@@ -1514,6 +1737,21 @@ def up_text(flip: Flip) -> str:
     missed = flip.missed_runs or 0
     count = "" if not missed else f"; {missed}{' or more' if missed == MOST_MISSED else ''} run{'s' if missed > 1 else ''} missed"
     return f"up again after {span_text(flip.down_seconds or 0)}{count}"
+
+
+def deafness_messages(spans: list[DeafSpan], back: int, silent: list[str]) -> dict[str, Any]:
+    """What to say of a time of not listening: since when, why, and who has been heard since."""
+    length = span_text(sum(map(span_length, spans)) // 1000)
+    when = f"{utc_text(spans[0].start_at)} – {text_from_ms(spans[-1].end_at)[11:16]} UTC"
+    times = f"{len(spans)} times, together " if len(spans) > 1 else ""
+    why = "; ".join(dict.fromkeys(SPAN_TEXTS[span.reason] for span in spans))
+    lines = [f"Not listening {when} ({times}{length}): {why}."]
+    if back or silent:
+        lines.append(f"{back} of {back + len(silent)} are back." if silent else f"All {back} that were due since are back.")
+    if silent:
+        more = f" and {len(silent) - 20} more" if len(silent) > 20 else ""
+        lines.append(f"Still silent: {', '.join(silent[:20])}{more}.")
+    return {"title": f"Was not listening for {length}" + (f"; {len(silent)} still silent" if silent else ""), "text": "\n".join(lines)}
 
 
 def check_report(check: Check, title: str, event: str, severity: str, text: str, environment: str) -> AlertReport:
@@ -2108,12 +2346,27 @@ def whole_word_globs(glob: str) -> list[str]:
 # deadline. Tables holds the queries, by noun; get_… raises NotFound, find_… may come back empty.
 
 APPLICATION_ID = 0x616C6974                        # "alit"
-MIGRATIONS: tuple[tuple[str, ...], ...] = ()       # append only: the statements that lead from version n to n + 1
+MIGRATIONS: tuple[tuple[str, ...], ...] = (        # append only: the statements that lead from version n to n + 1
+    ("ALTER TABLE beats ADD COLUMN gap INTEGER NOT NULL DEFAULT 0",
+     "ALTER TABLE checks ADD COLUMN gap INTEGER NOT NULL DEFAULT 0",
+     """CREATE TABLE deaf_spans (
+         seq      INTEGER PRIMARY KEY,
+         start_at INTEGER NOT NULL,
+         end_at   INTEGER NOT NULL CHECK (end_at >= start_at),
+         reason   TEXT    NOT NULL CHECK (reason = 'stop' OR reason = 'crash' OR reason = 'boot' OR reason = 'sleep' OR
+                          reason = 'pause'),
+         due_at   INTEGER
+     ) STRICT""",
+     "CREATE INDEX deaf_spans_due ON deaf_spans (due_at) WHERE due_at IS NOT NULL"),
+)
 SCHEMA_VERSION = 1 + len(MIGRATIONS)
 MOST_ARMS = 200                                    # index ranges that one page is merged from; SQLite takes 500
 MOST_ROWS = 1000                                   # rows of an answer that is not paged
 LATE_EVENTS = 500                                  # how far a late event is put in its place
 FLIP_RETENTION = 93 * 86_400_000                   # milliseconds (spec/healthchecks.md 4.8)
+
+MOST_SPANS = 1000                                  # deaf spans that are kept
+WATCHED_TABLES = ("alerts", "heartbeats", "checks", "receivers", "deaf_spans")       # that have a due_at
 
 ALERT_COLUMNS = ", ".join(Alert._fields)
 INSERT_ALERT = f"INSERT INTO alerts ({ALERT_COLUMNS}) VALUES ({', '.join('?' * len(Alert._fields))})"
@@ -2127,7 +2380,7 @@ TAKE_FROM_COUNT = "UPDATE alert_counts SET count = count - ?" + OF_THIS_COUNT
 DROP_EMPTY_COUNT = "DELETE FROM alert_counts" + OF_THIS_COUNT + " AND count = 0"
 HISTORY_COLUMNS = ", ".join(HistoryEntry._fields)
 NOTE_COLUMNS = ", ".join(Note._fields)
-HEARTBEAT_COLUMNS = "seq, id, origin, customer, tags, attributes, timeout, silent, due_at, created_at, received_at"
+HEARTBEAT_COLUMNS = "seq, id, origin, customer, tags, attributes, timeout, silent, due_at, created_at, received_at, gap"
 CHECK_COLUMNS = ", ".join(Check._fields)
 EVENT_COLUMNS = ", ".join(Event._fields)
 NOTICE_COLUMNS = "o.seq, receiver, state, attempts, waited, last_error, marked_at, " + ", ".join("e." + name for name in Event._fields)
@@ -2458,6 +2711,57 @@ class Tables:
     def save_fact(self, name: str, value: str) -> None:
         self.db.execute("INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", (name, value))
 
+    def drop_fact(self, name: str) -> None:
+        self.db.execute("DELETE FROM meta WHERE name = ?", (name,))
+
+    # --- listening
+
+    def newest_time(self) -> int | None:
+        """When something was last heard from anybody; None = never."""
+        return max((time for time, in self.rows(
+            "SELECT max(received_at) FROM beats UNION ALL SELECT max(last_ping_at) FROM checks UNION ALL SELECT max(last_start_at) FROM checks"
+            " UNION ALL SELECT (SELECT max(last_received_at) FROM alerts WHERE alerts.environment = kinds.environment AND alerts.status ="
+            " kinds.status) FROM (SELECT DISTINCT environment, status FROM alert_counts WHERE service = '') AS kinds") if time), default=None)
+
+    def list_deaf_spans(self) -> list[DeafSpan]:
+        """The spans that are kept, the earliest first."""
+        rows = self.rows(f"SELECT {', '.join(DeafSpan._fields)} FROM deaf_spans ORDER BY seq DESC LIMIT ?", (MOST_SPANS,))
+        return [DeafSpan(*row) for row in reversed(rows)]
+
+    def insert_deaf_span(self, span: DeafSpan) -> None:
+        """Stores a span. The oldest beyond MOST_SPANS go."""
+        seq = self.db.execute(insert_rows_sql("deaf_spans", len(span), 1), span).lastrowid
+        self.db.execute("DELETE FROM deaf_spans WHERE seq <= ?", (seq - MOST_SPANS,))
+        self.note_due(span.due_at)
+
+    def take_due_deaf_spans(self, now: int) -> list[DeafSpan]:
+        """The spans of which people are to be told now; they count as told."""
+        rows = self.rows("UPDATE deaf_spans SET due_at = NULL WHERE due_at <= ? RETURNING *", (now,))
+        return sorted(DeafSpan(*row) for row in rows)
+
+    def told_customers(self) -> list[str]:
+        """The customers that have receivers, and nobody in particular."""
+        return union([""], [customer for customer, in self.rows("SELECT DISTINCT customer FROM receivers ORDER BY 1 LIMIT 1000")])
+
+    def count_heard(self, customer: str, since: int) -> int:
+        """How many heartbeats and checks of a customer were heard since a moment."""
+        return self.row("SELECT (SELECT count(*) FROM heartbeats JOIN beats ON heartbeat = seq WHERE customer = ? AND received_at >= ?)"
+                        " + (SELECT count(*) FROM checks WHERE customer = ? AND status = 'up' AND last_ping_at >= ?)",
+                        (customer, since, customer, since))[0]
+
+    def find_unheard(self, customer: str, start: int, end: int, now: int, limit: int) -> tuple[list[Heartbeat], list[Check]]:
+        """The heartbeats and checks of a customer that were not silent before start and have not been heard since end, though
+        they were due by now; of cron checks all that have not been heard."""
+        beats = self.rows(
+            f"SELECT {HEARTBEAT_COLUMNS} FROM heartbeats JOIN beats ON heartbeat = seq WHERE customer = ? AND timeout > 0 AND received_at < ?"
+            " AND received_at + CASE gap WHEN 0 THEN timeout * 1000 ELSE gap END <= ? AND received_at + timeout * 1000 > ?"
+            " ORDER BY seq LIMIT ?", (customer, end, now, start, limit))
+        checks = self.rows(
+            f"SELECT {CHECK_COLUMNS} FROM checks WHERE customer = ? AND last_ping_at < ? AND (status = 'down' AND down_at >= ? OR"
+            " status = 'up' AND (kind = 'cron' OR last_ping_at + CASE gap WHEN 0 THEN timeout * 1000 ELSE gap END <= ?))"
+            " ORDER BY seq LIMIT ?", (customer, end, start, now, limit))
+        return [Heartbeat(*row) for row in beats], [Check(*row) for row in checks]
+
     # --- alerts
 
     def find_reported_alert(self, environment: str, resource: str, event: str, customer: str) -> Alert | None:
@@ -2576,7 +2880,7 @@ class Tables:
 
     def next_due(self) -> int | None:
         """When the timer must look next; None = no row waits."""
-        rows = [self.row(f"SELECT min(due_at) FROM {table} WHERE due_at IS NOT NULL")[0] for table in ("alerts", "heartbeats", "checks", "receivers")]
+        rows = [self.row(f"SELECT min(due_at) FROM {table} WHERE due_at IS NOT NULL")[0] for table in WATCHED_TABLES]
         return min((due for due in rows if due is not None), default=None)
 
     def find_retired_alerts(self, statuses: Iterable[str], before: int, limit: int) -> list[Alert]:
@@ -2848,14 +3152,14 @@ class Tables:
         seq = self.db.execute(
             "INSERT INTO heartbeats (id, origin, customer, tags, attributes, timeout, silent, due_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             beat[1:9]).lastrowid
-        self.db.execute("INSERT INTO beats VALUES (?, ?, ?)", (seq, beat.created_at, beat.received_at))
+        self.db.execute("INSERT INTO beats VALUES (?, ?, ?, ?)", (seq, beat.created_at, beat.received_at, beat.gap))
         self.note_due(beat.due_at)
         return beat._replace(seq=seq)
 
     def update_heartbeat(self, old: Heartbeat, new: Heartbeat) -> None:
         """Writes the beat, and the wide row only where it says something new."""
-        self.db.execute("UPDATE beats SET created_at = ?, received_at = ? WHERE heartbeat = ?",
-                        (new.created_at, new.received_at, old.seq))
+        self.db.execute("UPDATE beats SET created_at = ?, received_at = ?, gap = ? WHERE heartbeat = ?",
+                        (new.created_at, new.received_at, new.gap, old.seq))
         if old[4:9] != new[4:9]:
             self.db.execute("UPDATE heartbeats SET tags = ?, attributes = ?, timeout = ?, silent = ?, due_at = ? WHERE seq = ?",
                             (*new[4:9], old.seq))
@@ -2939,6 +3243,12 @@ class Tables:
         self.flush()
         self.recent.checks.pop(check.code, None)
         self.db.execute("DELETE FROM checks WHERE seq = ?", (check.seq,))
+
+    def cron_checks(self) -> list[Check]:
+        """The cron checks that wait for a run."""
+        self.flush()
+        return [Check(*row) for row in self.rows(
+            f"SELECT {CHECK_COLUMNS} FROM checks WHERE kind = 'cron' AND status = 'up' ORDER BY seq LIMIT 100000")]
 
     def due_checks(self, now: int, limit: int) -> list[Check]:
         self.flush()
@@ -3761,7 +4071,7 @@ def asked_wait(retry_after: str | None, now: int) -> float:
     if re.fullmatch("[0-9]{1,6}", retry_after.strip()):
         return float(retry_after)
     try:
-        return max(0.0, email.utils.parsedate_to_datetime(retry_after).timestamp() - now / 1000)
+        return max(0.0, email.utils.parsedate_to_datetime(retry_after).timestamp() - wall_time(now) / 1000)
     except (ValueError, TypeError, OverflowError):
         return 0.0
 
@@ -4204,6 +4514,9 @@ class Expired(NamedTuple):
     reviewed: int = 0                                # rows looked at, to know whether more may wait
 
 
+LONGEST_OFF = 31 * 86_400_000                        # milliseconds for which a host may have been off; a longer time is a wrong clock
+TOLD_JUMP = 5_000                                    # milliseconds by which the clock must have been set to be recorded
+MOST_STARTS = 3                                      # in an hour; more are an alert
 EXPIRE_BATCH = 200                                   # rows that the timer handles in one transaction
 NO_EVENT = ""                                        # instead of an alert's own event: the caller tells of it
 MIRROR_TYPES = ("heartbeatAlert", "checkAlert")      # alerts about something that has events of its own
@@ -4215,7 +4528,13 @@ class Engine:
     def __init__(self, store: Store, clock: Clock, settings: SimpleNamespace, event_types: Iterable[EventType] = ()):
         """event_types: those beyond the built-in ones."""
         self.store, self.clock, self.settings = store, clock, settings
-        self.started_at = self.listening_since = clock.now()
+        self.listening = ALWAYS
+        self.unsaved_spans: list[DeafSpan] = []      # noticed, and not yet stored
+        self.alive = AliveMark(settings.memory_folder)
+        self.boot = clock.boot_id()
+        self.last_heard = self.resume_time()         # before this start; None = never
+        self.started_at = self.looked_at = self.booted_at = clock.now()
+        self.awake_at = clock.monotonic()
         self.metrics = Metrics()
         self.callers: dict[str, tuple[int, str, Caller]] = {}      # key hash -> expires_at, id, caller; see find_caller
         self.caller_changes = 0                      # how often users or keys changed; with what is known by heart,
@@ -4243,6 +4562,153 @@ class Engine:
             unchanged = tables.find_fact("alert_retention") == policy
         if not unchanged:
             self.store.write(work)
+
+    # --- listening
+
+    def resume_time(self) -> int | None:
+        """Has our timeline go on from where the database left it: by the clock that nobody can set while the host is up; over
+        a start of the host by the time of day, where that can be true. Returns when somebody was last heard, or None."""
+        with self.store.read() as tables:
+            known, stopped = json.loads(tables.find_fact("clock") or "{}"), tables.find_fact("stopped_at")
+            signs = [int(stopped)] if stopped else [known.get("at"), tables.newest_time(), self.alive.read(self.boot)]
+            heard = max((time for time in signs if time), default=None)
+        follow_timeline(Timeline(known.get("segments", ())))
+        if known.get("boot") == self.boot:
+            self.clock.base = known["base"]
+        elif heard is not None:
+            elapsed = self.clock.wall() - wall_time(heard)
+            self.clock.base = heard + (elapsed if 0 <= elapsed <= LONGEST_OFF else 0) - self.clock.boottime()
+        if heard is not None and self.clock.now() < heard:
+            self.clock.base += heard - self.clock.now()
+        return heard
+
+    def begin_listening(self) -> None:
+        """Notes since when nobody has listened, where the clock stands, and whether cron jobs can be judged by it; raises an
+        alert where there were too many starts."""
+        now = self.clock.now()
+        with self.store.read() as tables:
+            stopped, known = tables.find_fact("stopped_at"), json.loads(tables.find_fact("clock") or "{}")
+            spans = tuple(tables.list_deaf_spans())
+        is_same_boot = known.get("boot") == self.boot
+        self.booted_at = known["since"] if is_same_boot else max(self.clock.base, self.last_heard or self.clock.base)
+        self.listening = Listening(spans, not self.may_judge_cron())
+        self.looked_at, self.awake_at = now, self.clock.monotonic()
+        if self.last_heard is not None:
+            self._note_deaf(self.last_heard, now, "boot" if known and not is_same_boot else "stop" if stopped else "crash")
+        wall = self.clock.wall()
+        self._set_clock(TIMELINE.corrected(now if is_same_boot else self.booted_at, now, wall), now, TIMELINE.jump(now, wall),
+                        reviews=bool(known.get("held")), starts=True)
+        self.save_spans()
+
+    def end_listening(self) -> None:
+        """A stop on purpose: from now on nobody listens."""
+        now = self.clock.now()
+        self.store.write(lambda tables: tables.save_fact("stopped_at", str(now)))
+
+    def may_judge_cron(self) -> bool:
+        """Whether the clock is right, or has to be taken for right."""
+        settings = self.settings
+        return settings.clock == "trust" or self.clock.boottime() >= settings.clock_patience * 1000 or self.clock.is_synchronised()
+
+    def look_at_clock(self) -> int:
+        """Notices where we were held, slept, or the clock was set, and when it can be trusted. Returns the time by which
+        silence may be judged now: a later one could lie behind a span that nobody has noticed yet."""
+        is_right = self.listening.cron_held and self.may_judge_cron()
+        now, wall, awake = self.clock.now(), self.clock.wall(), self.clock.monotonic()
+        if now - self.looked_at > DEAF_AFTER:
+            slept = (now - self.looked_at) / 1000 - (awake - self.awake_at) > 1
+            self._note_deaf(self.looked_at, now, "sleep" if slept else "pause")
+        self.looked_at, self.awake_at = now, awake
+        self.alive.write(self.boot, now)
+        self.save_spans()
+        jump = TIMELINE.jump(now, wall)
+        if jump and self.clock.now() - now < 500:    # else the two readings do not belong together
+            # before the clock was right for the first time since the host started, it never was
+            self._set_clock(TIMELINE.corrected(self.booted_at if self.listening.cron_held else now, now, wall), now, jump)
+        if is_right:
+            self.listening = self.listening._replace(cron_held=False)
+            self._set_clock(TIMELINE, now, 0, reviews=True)
+        return now
+
+    def _set_clock(self, timeline: Timeline, now: int, jump: int, reviews: bool = False, starts: bool = False) -> None:
+        """Follows a timeline, and stores it with all that depends on it: times as text are others then, and cron jobs run at
+        other times of ours. jump: by how much the clock was set, in milliseconds. Problem where it cannot be stored."""
+        old = TIMELINE
+        timeline = timeline if jump else old
+
+        def work(tables: Tables) -> None:
+            tables.save_fact("clock", json.dumps({
+                "boot": self.boot, "base": self.clock.base, "since": self.booted_at, "at": now, "segments": timeline.segments,
+                "held": self.listening.cron_held}))
+            if jump or reviews:
+                self._review_cron(tables, now, abs(jump))
+            if abs(jump) >= TOLD_JUMP:
+                tables.insert_event("clock_set", "", now, None, {"title": f"The clock was set by {jump / 1000:+.0f} s", "text": ""},
+                                    self.settings.event_retention)
+            if starts:
+                tables.drop_fact("stopped_at")
+                self._judge_starts(tables, now)
+
+        follow_timeline(timeline)
+        try:
+            self.store.write(work)
+        except Problem:
+            follow_timeline(old)
+            raise
+        if jump:
+            log(5, f"the clock of this host was set by {jump / 1000:+.0f} s")
+
+    def _review_cron(self, tables: Tables, now: int, jump: int) -> None:
+        """Finds anew for which run each cron check waits, by a clock that was set (jump: by how much), and when to look at it.
+        A run that was due before is still judged where the clock was nearly right."""
+        for check in tables.cron_checks():
+            is_sure = check.next_at is not None and (not jump or check.next_at <= now and jump <= check.grace * 500)
+            early = (check.last_ping_at or 0) + self.settings.early_tolerance * 1000     # whose run has been counted already
+            new = check if is_sure else check._replace(next_at=next_run(check.schedule, check.tz, max(now, early)))
+            tables.update_check(check, new._replace(due_at=check_deadline(new, self.listening)))
+
+    def _note_deaf(self, start: int, end: int, reason: str) -> None:
+        """Nobody was heard for a while: counts from now on, and is stored as soon as that is possible."""
+        span = DeafSpan(None, start, end, reason, end + self.settings.settle_time * 1000)
+        self.listening = self.listening._replace(spans=(*self.listening.spans, span)[-MOST_SPANS:])
+        self.unsaved_spans.append(span)
+        if span_length(span) > DEAF_AFTER:
+            log(5, f"was not listening for {span_text(span_length(span) // 1000)}: {SPAN_TEXTS[reason]}")
+
+    def save_spans(self) -> None:
+        """Stores the spans that are not stored yet. Problem where that is not possible now."""
+        spans = list(self.unsaved_spans)
+        if spans:
+            self.store.write(lambda tables: [tables.insert_deaf_span(span) for span in spans])
+            del self.unsaved_spans[:len(spans)]
+
+    def _judge_starts(self, tables: Tables, now: int) -> None:
+        """Raises an alert where there were too many starts: each of them makes us judge silence later."""
+        starts = sum(span.reason in ("stop", "crash", "boot") and span.end_at > now - 3_600_000 for span in self.listening.spans)
+        if starts <= MOST_STARTS:
+            return
+        text = f"alertlite was started {starts} times within an hour. While this goes on, silence may be noticed late: look at its log."
+        self._receive(tables, AlertReport(
+            id=new_id(), resource=socket.gethostname(), event="FrequentRestarts", environment=self.settings.default_environment, severity="warning",
+            status="open", correlate=[], service=["alertlite"], group="alertlite", value=str(starts), text=text, tags=[], attributes={},
+            origin=program_origin(), type="selfAlert", created_at=None, timeout=7200, raw_data=None, customer=""), now, None)
+
+    def _tell_of_deafness(self, tables: Tables, spans: list[DeafSpan], now: int) -> None:
+        """Records that we were not listening and tells it once, with who is still silent."""
+        for customer in tables.told_customers():
+            silent = self._still_silent(tables, customer, spans, now)
+            details = deafness_messages(spans, tables.count_heard(customer, spans[-1].end_at), silent)
+            is_short = max(map(span_length, spans)) < TOLD_SPAN and not silent
+            tables.insert_event("not_listening", customer, now, None, details, self.settings.event_retention,
+                                suppressed="short" if is_short else None)
+
+    @staticmethod
+    def _still_silent(tables: Tables, customer: str, spans: list[DeafSpan], now: int) -> list[str]:
+        """Who was due and has not been heard since."""
+        beats, checks = tables.find_unheard(customer, spans[0].start_at, spans[-1].end_at, now, MOST_LISTED)
+        late = [check for check in checks if check.kind == "simple" or check.status == "down"
+                or (next_run(check.schedule, check.tz, check.last_ping_at) or now + 1) <= now]
+        return [beat.origin for beat in beats] + [check_title(check) for check in late]
 
     # --- alerts
 
@@ -4430,8 +4896,9 @@ class Engine:
         new = Heartbeat(
             seq=old.seq if old else 0, id=old.id if old else beat.id, origin=beat.origin, customer=beat.customer,
             tags=pack_list(beat.tags), attributes=pack_object(beat.attributes), timeout=beat.timeout, silent=0, due_at=None,
-            created_at=now if beat.created_at is None else beat.created_at, received_at=now)
-        deadline = heartbeat_deadline(new, self.listening_since)
+            created_at=now if beat.created_at is None else beat.created_at, received_at=now,
+            gap=sender_gap(old.received_at if old else None, now, beat.timeout))
+        deadline = heartbeat_deadline(new, self.listening)
         new = new._replace(due_at=kept_due_at(old.due_at if old else None, deadline, now))
         if old is None:
             return tables.insert_heartbeat(new)
@@ -4465,7 +4932,7 @@ class Engine:
         self.store.write(work)
 
     def heartbeat_status(self, beat: Heartbeat, now: int) -> str:
-        return heartbeat_status(beat, now, self.listening_since, self.settings.heartbeat_max_latency)
+        return heartbeat_status(beat, now, self.listening, self.settings.heartbeat_max_latency)
 
     # --- checks
 
@@ -4502,7 +4969,7 @@ class Engine:
 
     def _save_check(self, tables: Tables, old: Check, new: Check, now: int) -> Check:
         """Writes a check, with the moment at which the timer has to look at it."""
-        due_at = kept_due_at(old.due_at, check_deadline(new, self.listening_since), now)
+        due_at = kept_due_at(old.due_at, check_deadline(new, self.listening), now)
         if due_at != new.due_at:
             new = new._replace(due_at=due_at)
         tables.update_check(old, new)
@@ -4622,7 +5089,7 @@ class Engine:
 
     def _raise_check_alert(self, tables: Tables, old: Check, new: Check, reason: str, at: int, now: int) -> str | None:
         """Tells that a check is down; the id of the alert, None where there is to be none."""
-        text = down_text(old, reason, self.listening_since)
+        text = down_text(old, reason, self.listening)
         title = check_title(new)
         if not self.settings.check_alerts:
             self._check_event(tables, "check_down", new, text, at, None, None)
@@ -4653,7 +5120,7 @@ class Engine:
             "since": check.down_at, **more}, self.settings.event_retention, suppressed=suppressed, check_seq=check.seq)
 
     def _expire_check(self, tables: Tables, check: Check, now: int, done: Expired) -> None:
-        deadline = check_deadline(check, self.listening_since)
+        deadline = check_deadline(check, self.listening)
         if check.status == "down" or deadline is None or deadline > now:
             tables.update_check(check, check._replace(due_at=None if check.status == "down" else deadline))
             return
@@ -4872,12 +5339,18 @@ class Engine:
         receivers = tables.due_receivers(now, EXPIRE_BATCH)
         for receiver in receivers:
             self._remind(tables, receiver, now)
-        return done._replace(reviewed=len(alerts) + len(beats) + len(checks) + len(receivers))
+        spans = tables.take_due_deaf_spans(now)
+        if spans:
+            self._tell_of_deafness(tables, spans, now)
+        return done._replace(reviewed=sum(map(len, (alerts, beats, checks, receivers, spans))))
 
     def _expire_alert(self, tables: Tables, alert: Alert, now: int, done: Expired) -> None:
         decision = decide_silence(alert, now, self.settings)
+        heard_until = self._excused_until(alert)
         if isinstance(decision, Decision) and decision.entry == "expired" and self._is_still_silent(tables, alert):
             tables.update_alert(alert, alert._replace(timeout=0, due_at=None))
+        elif isinstance(decision, Decision) and decision.entry == "expired" and heard_until > now:
+            tables.set_alert_due(alert, heard_until)
         elif decision is None:
             tables.set_alert_due(alert, alert_deadline(alert, self.settings))
         elif decision == DELETE:
@@ -4890,6 +5363,12 @@ class Engine:
             ids = done.expired if decision.entry == "expired" else done.unshelved if alert.status == "shelved" else done.unacked
             ids.append(alert.id)
 
+    def _excused_until(self, alert: Alert) -> int:
+        """Until when an alert may be unrepeated because we did not listen: whoever repeats it has its timeout anew, but an
+        hour at most."""
+        spans = self.listening.since(alert.last_received_at)
+        return spans[-1].end_at + min(alert.timeout * 1000, 3_600_000) if spans else 0
+
     @staticmethod
     def _is_still_silent(tables: Tables, alert: Alert) -> bool:
         """Whether an alert is about a heartbeat that is silent: a client that repeats such alerts gives them a timeout,
@@ -4898,7 +5377,7 @@ class Engine:
         return beat is not None and bool(beat.silent) and alert.event == "HeartbeatFail"
 
     def _expire_heartbeat(self, tables: Tables, beat: Heartbeat, now: int, done: Expired) -> None:
-        deadline = heartbeat_deadline(beat, self.listening_since)
+        deadline = heartbeat_deadline(beat, self.listening)
         if beat.silent or deadline is None or deadline > now:
             tables.set_heartbeat_state(beat.seq, beat.silent, None if beat.silent else deadline)
             return
@@ -6665,7 +7144,7 @@ def current_metrics(api: Api, caller: Caller) -> list[dict[str, Any]]:
 @route("GET", "/management/status", "read:management")
 def alerta_status(api: Api, call: Call) -> Any:
     now = api.clock.now()
-    return {"application": "alerta", "version": __version__, "time": now, "uptime": max(0, now - api.engine.started_at),
+    return {"application": "alerta", "version": __version__, "time": wall_time(now), "uptime": max(0, now - api.engine.started_at),
             "metrics": current_metrics(api, call.caller)}
 
 
@@ -6899,15 +7378,16 @@ def full_time_text(ms: int) -> str:
     return text_from_ms(ms)[:19] + (f".{ms % 1000:03d}000" if ms % 1000 else "") + "+00:00"
 
 
-def show_check(check: Check, version: str, base: str, receivers: Iterable[str], now: int, since: int, is_full: bool) -> dict[str, Any]:
-    """The keys of a check; without its secrets for who may only read (spec/healthchecks.md 2.1). since: listening_since."""
-    status = check_status(check, now, since)
+def show_check(check: Check, version: str, base: str, receivers: Iterable[str], now: int, listening: Listening,
+               is_full: bool) -> dict[str, Any]:
+    """The keys of a check; without its secrets for who may only read (spec/healthchecks.md 2.1)."""
+    status, limit = check_status(check, now, listening), run_limit(check, listening)
     started = check.last_start_at is not None
-    overdue = started and now >= max(check.last_start_at, since) + check.grace * 1000
+    overdue = limit is not None and now >= limit
     shown = {
         "name": check.name, "slug": check.slug, "tags": check.tags, "desc": check.description, "grace": check.grace,
         "n_pings": check.n_pings, "status": "started" if version == "1" and started and not overdue else status, "started": started,
-        "last_ping": second_text(check.last_ping_at), "next_ping": second_text(grace_start(check, since)),
+        "last_ping": second_text(check.last_ping_at), "next_ping": second_text(grace_start(check, listening)),
         "manual_resume": bool(check.manual_resume), "methods": check.methods,
         "subject": check.success_kw if check.filter_subject else "", "subject_fail": check.failure_kw if check.filter_subject else "",
         "start_kw": check.start_kw, "success_kw": check.success_kw, "failure_kw": check.failure_kw,
@@ -6927,9 +7407,9 @@ def show_check(check: Check, version: str, base: str, receivers: Iterable[str], 
 
 
 def show_checks(api: Api, call: Call, version: str, checks: list[Check], receivers: dict[int, list[str]]) -> list[dict[str, Any]]:
-    now, since = api.clock.now(), api.engine.listening_since
+    now, listening = api.clock.now(), api.engine.listening
     is_full = scope_is_granted("write:checks", call.caller.scopes)
-    return [show_check(check, version, call.base, receivers.get(check.seq, ()), now, since, is_full) for check in checks]
+    return [show_check(check, version, call.base, receivers.get(check.seq, ()), now, listening, is_full) for check in checks]
 
 
 def show_one_check(api: Api, call: Call, version: str, check: Check) -> dict[str, Any]:
@@ -7034,8 +7514,8 @@ def hc_list_flips(api: Api, call: Call, version: str, **ident: str) -> Any:
         start = number_parameter(call, "start", 10**10) or 0
         end = number_parameter(call, "end", 10**10)
         seconds = number_parameter(call, "seconds", HC_LONGEST) if call.parameter("seconds") else None
-        since = max(start * 1000, api.clock.now() - seconds * 1000 if seconds else 0)
-        flips = tables.check_flips(check.seq, since, 2**62 if end is None else end * 1000)
+        since = max(our_time(start * 1000), api.clock.now() - seconds * 1000 if seconds else 0)
+        flips = tables.check_flips(check.seq, since, 2**62 if end is None else our_time(end * 1000))
     return {"flips": [show_flip(flip) for flip in flips]}
 
 
@@ -7153,7 +7633,7 @@ def badge_svg(label: str, status: str) -> bytes:
 
 def badge_answer(api: Api, checks: list[Check], label: str, form: str, three_states: bool) -> Any:
     """What a badge about these checks says, as svg, json or shields (spec/healthchecks.md 7.2)."""
-    states = collections.Counter(check_status(check, api.clock.now(), api.engine.listening_since) for check in checks)
+    states = collections.Counter(check_status(check, api.clock.now(), api.engine.listening) for check in checks)
     status = "down" if states["down"] else "late" if states["grace"] and three_states else "up"
     if form == "svg":
         return 200, badge_svg(label, status), {"Content-Type": "image/svg+xml"}
@@ -7438,7 +7918,7 @@ def parse_timestamp(text: Any, name: str) -> int | None:
         raise Invalid(f"{name} is not a time") from None
     if not -LAST_MOMENT // 5 <= ms <= LAST_MOMENT:   # from about the year 365 on
         raise Invalid(f"{name} is too far away")
-    return ms
+    return our_time(ms)
 
 
 def show_event(event: Event) -> dict[str, Any]:
@@ -7714,7 +8194,7 @@ def unix_bound(call: Call, name: str) -> str | None:
         return None
     if not re.fullmatch(r"[0-9]{1,11}(\.[0-9]+)?", text):
         raise FieldErrors({name: ["Enter a valid UNIX timestamp."]})
-    return text_from_ms(int(text.partition(".")[0]) * 1000)
+    return text_from_ms(our_time(int(text.partition(".")[0]) * 1000))
 
 
 def waldur_bounds(call: Call, name: str, field: str) -> list[Match]:
@@ -7890,7 +8370,9 @@ def waldur_stats(api: Api, call: Call) -> Any:
 @route("GET", "/healthz", None)
 def service_health(api: Api, call: Call) -> Any:
     problem = api.health_problem()
-    return (503, {"status": "error", "message": problem}) if problem else {"status": "ok"}
+    if problem:
+        return 503, {"status": "error", "message": problem}
+    return {"status": "ok", **({"cron": "held until the clock is set"} if api.engine.listening.cron_held else {})}
 
 
 # ============================================================================================================= THREADS
@@ -7964,7 +8446,7 @@ class Timer(Loop):
 
     def pass_once(self) -> None:
         """Does what is due, if anything is. Problem where it cannot be stored; it is then still due."""
-        now = self.engine.clock.now()
+        now = self.engine.look_at_clock()
         with self.due_lock:
             due = self.due
             if due is None or due > now:
@@ -7973,6 +8455,7 @@ class Timer(Loop):
         try:
             while self.engine.expire_some(now).reviewed:
                 self.beat = self.engine.clock.monotonic()
+                now = self.engine.look_at_clock()
             due = self.engine.next_due()
         finally:
             if due is not None:
@@ -8107,7 +8590,7 @@ def send_message(engine: Engine, receiver: Receiver, message: Message, base: str
             check = tables.find_check_by_key(code, receiver.customer)
             ping = tables.find_ping(check.seq, check.n_pings) if check else None
             receivers = tables.receivers_of_checks(check.customer, check.seq).get(check.seq, []) if check else []
-        shown = check and show_check(check, "3", base, receivers, engine.clock.now(), engine.listening_since, True)
+        shown = check and show_check(check, "3", base, receivers, engine.clock.now(), engine.listening, True)
         return placeholder_values(message, check, shown, ping)
 
     address = json.loads(receiver.address_data)
@@ -8577,6 +9060,7 @@ def serve(settings: SimpleNamespace) -> int:
     store = Store(settings.db, settings.read_deadline)
     try:
         engine = Engine(store, Clock(), settings, read_event_types(settings.event_types))
+        engine.begin_listening()
         timer = Timer(engine)
         courier = Courier(engine, settings.base_url.rstrip("/") or f"http://{settings.listen}")
         api = Api(engine, settings, lambda: timer.problem() or courier.problem())
@@ -8604,6 +9088,7 @@ def serve(settings: SimpleNamespace) -> int:
         timer.stop()
         courier.stop()
         engine.flush_key_uses()
+        engine.end_listening()
     finally:
         store.close()
     return 70 if watchdog.failed else 0

@@ -4,7 +4,9 @@
 -- database; later changes are the numbered migrations in alertlite.py, which end in the same shape.
 --
 -- Conventions
---   * Times are INTEGER milliseconds since 1970-01-01 UTC and end in _at or _until. SQL never asks for the time.
+--   * Times are INTEGER milliseconds and end in _at or _until. SQL never asks for the time. They count on alertlite's own
+--     timeline, which nobody can set: as long as the host's clock was never set, since 1970-01-01 UTC; the fact `clock` in
+--     meta says what is to be added to a time from which moment on.
 --   * Spans are INTEGER seconds.
 --   * due_at: the timer must look at this row then, or a little later; NULL = never. It may be earlier than the real
 --     deadline (the timer then moves it on), never later, so that a repeated report need not move it.
@@ -23,6 +25,21 @@ CREATE TABLE meta (
     name  TEXT PRIMARY KEY,
     value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+
+-- When nobody could have been heard: silence during it proves nothing. Written at each start and when the host or the
+-- process was held; the oldest beyond a thousand go.
+CREATE TABLE deaf_spans (
+    seq      INTEGER PRIMARY KEY,
+    start_at INTEGER NOT NULL,
+    end_at   INTEGER NOT NULL CHECK (end_at >= start_at),
+    reason   TEXT    NOT NULL CHECK (reason = 'stop' OR reason = 'crash' OR reason = 'boot' OR reason = 'sleep' OR
+                     reason = 'pause'),
+    due_at   INTEGER                                 -- when people are told of it; NULL = they were
+) STRICT;
+
+-- Of which is somebody still to be told?
+CREATE INDEX deaf_spans_due ON deaf_spans (due_at) WHERE due_at IS NOT NULL;
 
 
 -- -------------------------------------------------------------------------------------------------------------- alerts
@@ -195,7 +212,8 @@ CREATE INDEX heartbeats_due ON heartbeats (due_at) WHERE due_at IS NOT NULL;
 CREATE TABLE beats (
     heartbeat   INTEGER PRIMARY KEY REFERENCES heartbeats (seq) ON DELETE CASCADE,
     created_at  INTEGER NOT NULL,                    -- the sender's clock; for display and latency
-    received_at INTEGER NOT NULL
+    received_at INTEGER NOT NULL,
+    gap         INTEGER NOT NULL DEFAULT 0           -- milliseconds between the last two; 0 = unknown, or longer than its timeout
 ) STRICT;
 
 
@@ -236,7 +254,8 @@ CREATE TABLE checks (
     down_at             INTEGER,                     -- since when it is down; NULL = it is not
     alert               TEXT,                        -- alerts.id of the alert about its being down
     created_at          INTEGER NOT NULL,
-    due_at              INTEGER
+    due_at              INTEGER,
+    gap                 INTEGER NOT NULL DEFAULT 0   -- milliseconds between the last two pings; 0 = unknown, or longer than promised
 ) STRICT;
 
 -- Which checks must the timer look at?

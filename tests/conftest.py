@@ -24,16 +24,36 @@ sys.path.insert(0, str(ROOT))
 import alertlite  # noqa: E402
 
 ADMIN_KEY = "admin-key-for-tests-0123456789ab"
+FULL = os.environ.get("FAULTS") == "full"              # make faults: as many kills, images and requests as docs/reliability.md reports
 
 
-class FakeClock:
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """What the fault tests measured, which they say with record_property."""
+    lines = [f"{name}: {value}" for outcome in ("passed", "failed") for report in terminalreporter.stats.get(outcome, [])
+             for name, value in report.user_properties]
+    if lines:
+        terminalreporter.section("measured")
+        terminalreporter.write_line("\n".join(sorted(lines)))
+
+
+class FakeClock(alertlite.Clock):
     """A clock that moves only when told to."""
 
     def __init__(self, start: str = "2030-01-01T00:00:00.000Z"):
+        super().__init__()
         self.ms = alertlite.ms_from_text(start)
 
-    def now(self) -> int:
+    def wall(self) -> int:
         return self.ms
+
+    def boottime(self) -> int:
+        return self.ms
+
+    def boot_id(self) -> str:
+        return "the only boot"
+
+    def is_synchronised(self) -> bool:
+        return True
 
     def monotonic(self) -> float:
         return self.ms / 1000
@@ -41,6 +61,14 @@ class FakeClock:
     def advance(self, seconds: float) -> int:
         self.ms += round(seconds * 1000)
         return self.ms
+
+
+def pass_time(app: Any, seconds: float) -> None:
+    """Lets time pass while somebody listens: a longer time without a look at the clock is one in which nobody did."""
+    while seconds > 0:
+        app.clock.advance(min(seconds, 5))
+        app.engine.look_at_clock()
+        seconds -= 5
 
 
 class Answer:

@@ -432,7 +432,7 @@ def test_what_the_timer_decides(fields: dict[str, Any], after: str | None):
     assert (deadline is not None and deadline <= NOW) == (after is not None), "the deadline says when the timer has something to do"
 
 
-@pytest.mark.parametrize(("fields", "listening_since", "status"), [
+@pytest.mark.parametrize(("fields", "began", "status"), [
     pytest.param({}, 0, "ok", id="heard in time"),
     pytest.param({"received_at": NOW - 60_000, "created_at": NOW - 60_000}, 0, "expired", id="silent for its timeout"),
     pytest.param({"received_at": NOW - 59_999, "created_at": NOW - 59_999}, 0, "ok", id="one moment before"),
@@ -444,9 +444,10 @@ def test_what_the_timer_decides(fields: dict[str, Any], after: str | None):
     pytest.param({"received_at": 0, "created_at": 0, "timeout": 0}, 0, "ok", id="zero is never silent"),
     pytest.param({"created_at": NOW + 99_000}, 0, "ok", id="a sender whose clock is ahead"),
 ])
-def test_heartbeat_status(fields: dict[str, Any], listening_since: int, status: str):
-    beat = alertlite.Heartbeat(1, "h", "probe", "", "[]", "{}", 60, 0, None, NOW - 1000, NOW - 1000)._replace(**fields)
-    assert alertlite.heartbeat_status(beat, NOW, listening_since, 2000) == status
+def test_heartbeat_status(fields: dict[str, Any], began: int, status: str):
+    listening = alertlite.Listening((alertlite.DeafSpan(1, 0, began, "boot", None),) if began else ())
+    beat = alertlite.Heartbeat(1, "h", "probe", "", "[]", "{}", 60, 0, None, NOW - 1000, NOW - 1000, 0)._replace(**fields)
+    assert alertlite.heartbeat_status(beat, NOW, listening, 2000) == status
 
 
 # --- what is worth telling

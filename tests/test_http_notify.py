@@ -169,7 +169,7 @@ def test_the_built_in_event_types_are_public_and_in_their_order(app: App) -> Non
     for kind in shown:
         assert set(kind) == {"name", "display_name", "description", "default_receiver_types", "hide_ui_config", "hidden_receiver_types"}
         assert kind["display_name"] and kind["description"] and (kind["hide_ui_config"], kind["hidden_receiver_types"]) == (False, [])
-        assert kind["default_receiver_types"] == ([] if kind["name"] in ("check_down", "check_up", "reminder") else list(alertlite.KINDS))
+        assert kind["default_receiver_types"] == ([] if kind["name"] in alertlite.NOT_BY_DEFAULT else list(alertlite.KINDS))
 
 
 def test_the_types_of_a_file_follow_with_all_their_keys_from_the_first_start(typed: App) -> None:
@@ -261,7 +261,7 @@ def test_a_new_receiver_is_answered_with_its_id_and_shown_with_all_keys(app: App
     answer = ask(app, "POST", "/config/receivers", {"type": "email", "address_data": "ann@edge.test"})
     ident = good(answer, 201)
     assert UUID.fullmatch(ident)
-    hears = [name for name in alertlite.EVENT_TYPES if name not in ("check_down", "check_up", "reminder")]
+    hears = [name for name in alertlite.EVENT_TYPES if name not in alertlite.NOT_BY_DEFAULT]
     assert show(app, ident) == {"id": ident, "type": "email", "instance_id": "default", "address_data": "ann@edge.test", "eventTypes": hears,
                                 "event_types": hears, "name": "", "fallback": "", "remind_every": 0}
     assert listed(app) == [show(app, ident)]
@@ -389,7 +389,7 @@ def test_the_same_receiver_may_be_made_twice(app: App) -> None:
 
 
 def test_a_new_receiver_hears_what_its_kind_hears_by_default_flagged_and_hidden_too(typed: App) -> None:
-    built_in = [name for name in alertlite.EVENT_TYPES if name not in ("check_down", "check_up", "reminder")]
+    built_in = [name for name in alertlite.EVENT_TYPES if name not in alertlite.NOT_BY_DEFAULT]
     for kind, address, more in (("email", "a@b.test", ["info", "critical", "flag2", "onboarding_started"]),
                                 ("browser", None, ["critical", "flag1", "flag2"]),
                                 ("slack", URL, ["info"])):
@@ -1048,7 +1048,7 @@ def test_a_changed_receiver_is_told_of_to_those_that_hear_of_it(app: App) -> Non
     ident, page = create(app, "email", "a@b.test"), create(app)
     good(update(app, ident, eventTypes=["monitor", "check_up", "check_down"]))
     details = deliveries(app, page)[0]["event"]
-    built_in = [name for name in alertlite.EVENT_TYPES if name not in ("check_down", "check_up", "reminder")]
+    built_in = [name for name in alertlite.EVENT_TYPES if name not in alertlite.NOT_BY_DEFAULT]
     assert (details["type"], details["receiver_type"]) == ("config_changed", "email")
     assert details["enabled"] == ["check_down", "check_up"] and details["disabled"] == sorted(set(built_in) - {"monitor"})
     good(update(app, ident, address_data="c@d.test", eventTypes=["monitor"]))
@@ -1076,7 +1076,7 @@ def test_with_the_setting_a_fresh_instance_has_one_receiver_for_the_page(make_ap
     add_types(app, tmp_path, MORE_TYPES)
     assert events(app) == [] and app.stored()["receivers"] == [], "listing events makes none"
     receiver, = listed(app)
-    built_in = [name for name in alertlite.EVENT_TYPES if name not in ("check_down", "check_up", "reminder")]
+    built_in = [name for name in alertlite.EVENT_TYPES if name not in alertlite.NOT_BY_DEFAULT]
     assert (receiver["type"], receiver["address_data"], receiver["instance_id"]) == ("browser", None, "default")
     assert receiver["eventTypes"] == [*built_in, "critical", "flag1", "flag2"]
     assert listed(app) == [receiver], "once"

@@ -18,6 +18,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from conftest import pass_time
 
 import alertlite
 
@@ -267,13 +268,13 @@ def test_a_deadline_that_met_a_full_disk_is_not_forgotten(app: Any) -> None:
     for number in range(60):                         # their alerts need more than what is free in the pages there are
         assert app.call("POST", "/heartbeat", {"origin": f"backup{number}", "timeout": 60}).status == 201
     timer = alertlite.Timer(app.engine)
-    app.clock.advance(100)
+    pass_time(app, 100)
     room = fill(app)
     with pytest.raises(alertlite.StorageFull):
         timer.pass_once()
     assert app.events() == []
     app.store.db.execute(f"PRAGMA max_page_count = {room}")
-    app.clock.advance(10)
+    pass_time(app, 5)
     timer.pass_once()
     assert app.events() == ["heartbeat_expired"] * 60, "the silence is found once there is room again"
 
@@ -776,3 +777,28 @@ def test_a_hot_query_uses_its_index(app: Any, index: str, ask: Any) -> None:
 ])
 def test_the_judge_of_plans_knows_a_bad_one(store: alertlite.Store, faulty: str) -> None:
     assert faults_of_plan(store.db.execute("EXPLAIN QUERY PLAN " + faulty).fetchall()) != []
+
+
+def shape_of(db: sqlite3.Connection) -> dict[str, Any]:
+    """What the tables and indexes of a database are."""
+    names = [name for name, in db.execute("SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite%' ORDER BY name")]
+    return {name: (db.execute(f"PRAGMA table_info({name})").fetchall(), db.execute(f"PRAGMA index_xinfo({name})").fetchall()) for name in names}
+
+
+def test_a_database_of_the_first_schema_becomes_one_of_today(app: Any, path: pathlib.Path) -> None:
+    assert alertlite.text_from_ms(0).startswith("1970")
+    path = path.with_name("first.db")
+    with contextlib.closing(alertlite.connect(str(path))) as db:
+        for statement in alertlite.split_statements((ROOT / "tests" / "schema-1.sql").read_text(encoding="utf-8")):
+            db.execute(statement)
+        db.execute("INSERT INTO heartbeats VALUES (1, 'id-of-it', 'probe', '', '[]', '{}', 60, 0, 1893456060000)")
+        db.execute("INSERT INTO beats VALUES (1, 1893456000000, 1893456000000)")
+        db.execute(f"PRAGMA application_id = {alertlite.APPLICATION_ID}")
+        db.execute("PRAGMA user_version = 1")
+    store = alertlite.Store(str(path))
+    engine = alertlite.Engine(store, app.clock, alertlite.load_settings({"db": str(path)}, {}))
+    engine.begin_listening()
+    with store.read() as old, app.store.read() as new:
+        assert shape_of(old.db) == shape_of(new.db)
+        assert [(beat.origin, beat.gap) for beat in old.list_heartbeats()] == [("probe", 0)]
+    store.close()
