@@ -83,6 +83,7 @@ import random
 import re
 import secrets
 import shlex
+import shutil
 import signal
 import smtplib
 import socket
@@ -236,6 +237,10 @@ SETTINGS = (
     Setting("delivery_timeout", "10", as_positive, "seconds that sending one message may take"),
     Setting("give_up_after", "259200", as_positive, "seconds for which a message is tried"),
     Setting("fallback_after", "900", as_positive, "seconds of failing after which the fallback receiver is told as well"),
+    Setting("size_limit", "1024", as_positive, "megabytes that the database may have; then the oldest of what is finished goes"),
+    Setting("ballast", "1024", as_whole_number, "kilobytes of disk that are held ready, to be given up when the disk is full; 0 = none"),
+    Setting("copy_every", "86400", as_whole_number, "seconds between verified copies beside the database, from which a start goes on if the"
+            " database is damaged; 0 = none"),
     Setting("event_retention", "2592000", as_whole_number, "seconds that the log of events is kept"),
     Setting("api_key_expire_days", "365", as_days, "days a new key lasts unless it says otherwise"),
     Setting("cors_origins", "", as_list, "web origins whose pages may call this server; * = any"),
@@ -505,6 +510,11 @@ def ms_from_text(text: str) -> int:
     return TIMELINE.ours(int(second.timestamp()) * 1000 + int(fraction.ljust(6, "0")[:3]))
 
 
+def file_stamp() -> str:
+    """The time of day as a part of a file's name."""
+    return datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S")
+
+
 def new_id() -> str:
     """A random UUID. Unique, but no secret: asking the system for each would give up the interpreter lock each time."""
     digits = f"{random.getrandbits(128):032x}"
@@ -578,6 +588,15 @@ class Unavailable(Problem):
 
 class StorageFull(Problem):
     status = 507
+
+
+class Kept(Problem):
+    """A sign of life that was heard and counts, but is only in memory until the disk has room again. value: what it is about."""
+    status = 202
+
+    def __init__(self, value: Any = None):
+        super().__init__("counted, but not stored yet: the disk is full")
+        self.value = value
 
 
 LOGGED_TEXT = re.compile(r"[^\x20-\x7e]")
@@ -1029,7 +1048,7 @@ class DeafSpan(NamedTuple):
     seq: int | None
     start_at: int
     end_at: int
-    reason: str                                      # stop, crash, boot, sleep or pause
+    reason: str                                      # stop, crash, boot, sleep, pause or full
     due_at: int | None                               # when it is told of; NULL = it was
 
 
@@ -1047,7 +1066,7 @@ class Listening(NamedTuple):
 
 ALWAYS = Listening()
 SPAN_TEXTS = {"stop": "it was stopped", "crash": "it ended without notice", "boot": "the host started again", "sleep": "the host slept",
-              "pause": "it was held"}
+              "pause": "it was held", "full": "the disk was full"}
 DEAF_AFTER = 7_000                                   # milliseconds without a look at the clock
 LONG_SPAN = 30_000                                   # milliseconds from which a span may have swallowed a late sign of life too
 TOLD_SPAN = 60_000                                   # milliseconds from which people are told of a span though nobody is silent
@@ -1751,7 +1770,8 @@ def deafness_messages(spans: list[DeafSpan], back: int, silent: list[str]) -> di
     if silent:
         more = f" and {len(silent) - 20} more" if len(silent) > 20 else ""
         lines.append(f"Still silent: {', '.join(silent[:20])}{more}.")
-    return {"title": f"Was not listening for {length}" + (f"; {len(silent)} still silent" if silent else ""), "text": "\n".join(lines)}
+    return {"title": f"Was not listening for {length}" + (f"; {len(silent)} still silent" if silent else ""), "text": "\n".join(lines),
+            "state": "down" if silent else "info"}
 
 
 def check_report(check: Check, title: str, event: str, severity: str, text: str, environment: str) -> AlertReport:
@@ -2354,7 +2374,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (        # append only: the statements
          start_at INTEGER NOT NULL,
          end_at   INTEGER NOT NULL CHECK (end_at >= start_at),
          reason   TEXT    NOT NULL CHECK (reason = 'stop' OR reason = 'crash' OR reason = 'boot' OR reason = 'sleep' OR
-                          reason = 'pause'),
+                          reason = 'pause' OR reason = 'full'),
          due_at   INTEGER
      ) STRICT""",
      "CREATE INDEX deaf_spans_due ON deaf_spans (due_at) WHERE due_at IS NOT NULL"),
@@ -2401,6 +2421,8 @@ SAVE_USER = save_sql("users", User._fields)
 SAVE_KEY = save_sql("api_keys", ApiKey._fields)
 
 
+STORE_FAILED = 74                                  # exit status where the database fails, cannot be read, or is not what it was (EX_IOERR)
+LAST_GOOD = ".last-good"                           # after the database's name: the copy that a start can go on from
 LOCKED = 75                                        # exit status where another process uses the database
 
 
@@ -2710,6 +2732,11 @@ class Tables:
 
     def save_fact(self, name: str, value: str) -> None:
         self.db.execute("INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", (name, value))
+
+    def try_to_grow(self) -> None:
+        """Needs a few new pages, and gives them back."""
+        self.save_fact("probe", "x" * 10_000)
+        self.drop_fact("probe")
 
     def drop_fact(self, name: str) -> None:
         self.db.execute("DELETE FROM meta WHERE name = ?", (name,))
@@ -3068,11 +3095,15 @@ class Tables:
         if known is None:
             if len(self.recent.hearers) >= 1000:
                 self.recent.hearers.clear()
-            known = self.recent.hearers[kind] = [seq for seq, in self.rows(
-                "SELECT receivers.seq FROM event_types JOIN receiver_event_types ON event_type = event_types.seq"
-                " JOIN receivers ON receivers.seq = receiver WHERE event_types.name = ? AND customer = ? ORDER BY 1", (event_type, customer))]
+            known = self.recent.hearers[kind] = self.hearers(customer, event_type)
         assigned = self.rows("SELECT receiver FROM check_receivers WHERE check_seq = ? ORDER BY 1", (check_seq,)) if check_seq else []
         return union(known, [seq for seq, in assigned])
+
+    def hearers(self, customer: str, event_type: str) -> list[int]:
+        """The receivers that subscribed to a type of events."""
+        return [seq for seq, in self.rows(
+            "SELECT receivers.seq FROM event_types JOIN receiver_event_types ON event_type = event_types.seq"
+            " JOIN receivers ON receivers.seq = receiver WHERE event_types.name = ? AND customer = ? ORDER BY 1", (event_type, customer))]
 
     def find_untold(self, alert: str, types: Iterable[str]) -> str | None:
         """The type of the last event of these types about an alert that was suppressed, where nothing was told since."""
@@ -3117,6 +3148,21 @@ class Tables:
         where, args = sql_among("type", kinds)
         self.db.execute(f"INSERT INTO receiver_event_types (receiver, event_type) SELECT seq, ? FROM receivers WHERE {where}", (seq, *args))
         self.recent.hearers.clear()
+
+    def prune(self, limit: int) -> int:
+        """Deletes the oldest of what is over, up to so many rows of one kind: finished alerts, else events that nobody waits
+        for, else pings but for the newest ten of each check. How many."""
+        alerts = self.find_retired_alerts(FINISHED_STATUSES, 2**62, limit)
+        for alert in alerts:
+            self.delete_alert(alert)
+        if alerts:
+            return len(alerts)
+        deleted = self.db.execute(
+            "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE NOT EXISTS (SELECT 1 FROM outbox WHERE event = events.seq AND"
+            " state = 'waiting') ORDER BY seq LIMIT ?)", (limit,)).rowcount
+        return deleted or self.db.execute(
+            "DELETE FROM pings WHERE (check_seq, n) IN (SELECT check_seq, n FROM pings JOIN checks ON seq = check_seq WHERE n <= n_pings - 10"
+            " LIMIT ?)", (limit,)).rowcount
 
     def delete_old_events(self, before: int) -> None:
         """Of the oldest two hundred events, those from before a moment go, unless somebody still is to be told of them."""
@@ -3540,10 +3586,24 @@ def attribute_of(attributes: str, name: str, is_over: Callable[[], bool]) -> str
     return value if value is None or isinstance(value, str) else json.dumps(value)
 
 
-def problem_of_sqlite(error: sqlite3.Error) -> Problem:
+FATAL_TEXTS = ("disk I/O error", "readonly", "malformed", "not a database")      # what SQLite says when a file can be relied on no more
+
+
+def has_room(path: str, kilobytes: int = 64) -> bool:
+    """Whether the disk that a file is on has so much room for us."""
+    found = os.statvfs(os.path.dirname(os.path.abspath(path)))
+    return found.f_bavail * found.f_frsize >= kilobytes * 1024
+
+
+def is_full_error(error: sqlite3.Error, path: str) -> bool:
+    """Whether there was no room: SQLite also speaks of an I/O error where a full disk keeps its shared memory from growing."""
+    return "full" in str(error) or "disk I/O error" in str(error) and not has_room(path)
+
+
+def problem_of_sqlite(error: sqlite3.Error, path: str) -> Problem:
     """What to tell a client about a storage error (measured causes; a message never carries SQL or a path)."""
     text = str(error)
-    if "full" in text:
+    if is_full_error(error, path):
         return StorageFull("the disk is full: nothing was stored")
     if "interrupted" in text or "user-defined function" in text:
         return Unavailable("the search takes too long: narrow it by status, environment or service")
@@ -3578,25 +3638,33 @@ class Store:
     MOST_JOBS = 64                                   # functions that share a commit
     MOST_READERS = 4
 
-    def __init__(self, path: str, read_deadline: int = 2000):
-        """Opens or creates the database; StartupRefused where it must not be touched. read_deadline in milliseconds."""
+    def __init__(self, path: str, read_deadline: int = 2000, size_limit: int = 1024, repairs: bool = False):
+        """Opens or creates the database; StartupRefused where it must not be touched. read_deadline in milliseconds,
+        size_limit in megabytes; repairs: whether a damaged one is set aside, to go on from the last good copy."""
         require_sqlite()
         self.path = path
         self.read_deadline = read_deadline / 1000
         self.on_due: Callable[[int], None] = lambda due_at: None
         self.on_owed: Callable[[set[int]], None] = lambda receivers: None
         self.serve_waiting: Callable[[Job], None] = lambda job: None
+        self.on_fault: Callable[[], None] = lambda: None
         self.last_error: str | None = None
+        self.is_full = False                         # the last write found no room
+        self.fault: str | None = None                # why nothing may be acknowledged any more, until the process is started again
+        self.commits = self.probed_commits = 0
+        self.probed_at = -1e9                        # monotonic seconds
         self.lock_file = lock_database(path)
-        was_unclean = os.path.exists(path + "-wal") and os.path.getsize(path + "-wal") > 0
         with contextlib.ExitStack() as on_refusal:
             on_refusal.callback(self.lock_file.close)
+            if not has_room(path):
+                release_ballast(path)                # else a full disk could not even be read
+            self.restored = restore_damaged(path, os.fstat(self.lock_file.fileno()).st_size > 0, repairs)
             try:
-                refuse_foreign_file(path, os.fstat(self.lock_file.fileno()).st_size > 0, was_unclean)
-                self.db = on_refusal.enter_context(contextlib.closing(connect(path)))
+                self.db = on_refusal.enter_context(contextlib.closing(connect(path, size_limit)))
                 prepare_database(self.db, path)
+                self.place = place_of(path)
             except sqlite3.DatabaseError as error:
-                raise StartupRefused(f"{path} cannot be used: {error}. Restore a backup, or move the file away.", 74) from None
+                raise StartupRefused(f"{path} cannot be used: {error}. Restore a backup, or move the file away.", STORE_FAILED) from None
             on_refusal.pop_all()
         self.tables = Tables(self.db, RecentRows())
         self.jobs: collections.deque[Job] = collections.deque()
@@ -3617,6 +3685,8 @@ class Store:
         in its own savepoint where that is needed, and commits once. What work raises undoes its own changes only and is
         raised here. work may run twice, so it must change nothing but tables.
         """
+        if self.fault:
+            raise Unavailable("the store has failed: nothing is stored until the server has started again")
         job = Job(work)
         with self.gate:
             self.jobs.append(job)
@@ -3675,7 +3745,7 @@ class Store:
                 self.roll_back("ROLLBACK")
                 self.run(batch, self.run_in_savepoint)
             self.db.execute("COMMIT")
-            self.last_error = None
+            self.last_error, self.is_full, self.commits = None, False, self.commits + 1
         except BaseException as error:
             self.fail(batch, error)
             return
@@ -3702,7 +3772,7 @@ class Store:
             if is_storage_error(error):
                 raise
             self.roll_back("ROLLBACK TO job")
-            job.error = problem_of_sqlite(error) if isinstance(error, sqlite3.Error) else error
+            job.error = problem_of_sqlite(error, self.path) if isinstance(error, sqlite3.Error) else error
         self.db.execute("RELEASE job")
         return result
 
@@ -3717,10 +3787,67 @@ class Store:
                 self.db.execute("ROLLBACK")
         self.tables.forget_unwritten()
         if isinstance(error, sqlite3.Error):
-            self.last_error = str(error)
-            error = problem_of_sqlite(error)
+            self.last_error, self.is_full = str(error), is_full_error(error, self.path)
+            if not self.is_full and any(text in str(error) for text in FATAL_TEXTS):
+                self.break_down(f"the database cannot be written: {error}")
+            error = problem_of_sqlite(error, self.path)
         for job in batch:
             job.error = job.error or error           # who was refused anyway is told why
+
+    def break_down(self, fault: str) -> None:
+        """Acknowledges nothing any more: after such an error SQLite may believe that something is stored which is not. Only a
+        new start, which reads the file again, can tell."""
+        if self.fault is None:
+            self.fault = fault
+            log(1, f"{fault}: the process ends, to be started again")
+            with contextlib.suppress(OSError):       # the next start looks at the whole file
+                pathlib.Path(self.path + ".suspect").touch()
+            self.on_fault()
+
+    def look_at_file(self) -> None:
+        """Notices that the database was deleted, replaced or cut off: SQLite would go on writing into nowhere."""
+        if not self.fault and (place_of(self.path) != self.place or not os.path.getsize(self.path)):
+            self.rescue()
+            self.break_down(f"{self.path} was deleted, replaced or cut off")
+
+    def rescue(self) -> None:
+        """Writes what a database that was deleted still holds into a file of its own."""
+        rescued = f"{self.path}.rescued-{file_stamp()}"
+        with self.gate:                              # nobody begins to write meanwhile
+            if self.has_leader:
+                return
+            try:
+                self.db.execute("VACUUM INTO ?", (rescued,))
+                log(1, f"what {self.path} held is in {rescued}")
+            except sqlite3.Error:
+                pathlib.Path(rescued).unlink(missing_ok=True)
+
+    def probe(self, now: float) -> str | None:
+        """Why nothing can be written; None = it can. Where nobody has written for a minute, or writing failed five seconds ago,
+        it tries. now in monotonic seconds."""
+        self.look_at_file()
+        if self.commits != self.probed_commits and not self.last_error:
+            self.probed_commits, self.probed_at = self.commits, now
+        elif not self.fault and now - self.probed_at > (5 if self.last_error else 60):
+            self.probed_at = now
+            with contextlib.suppress(Problem):
+                self.write(Tables.try_to_grow)
+            self.probed_commits = self.commits
+        return self.fault or self.last_error
+
+    def checkpoint(self) -> bool:
+        """Moves the WAL into the file and starts it again, which needs no room; whether all of it could be moved."""
+        with self.gate:
+            if self.has_leader:
+                return False
+            try:
+                busy, frames, moved = self.db.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+            except sqlite3.Error as error:
+                if not is_full_error(error, self.path):
+                    self.fault = self.fault or f"the WAL cannot be moved into the database: {error}"
+                    self.on_fault()
+                return False
+            return not busy and frames == moved
 
     # --- reading
 
@@ -3734,7 +3861,7 @@ class Store:
             reader.deadline = time.monotonic() + self.read_deadline
             yield reader.tables
         except sqlite3.Error as error:
-            raise problem_of_sqlite(error) from error
+            raise problem_of_sqlite(error, self.path) from error
         finally:
             self.readers.put(reader)
 
@@ -3747,6 +3874,7 @@ class Store:
         try:
             pathlib.Path(part).unlink(missing_ok=True)
             with contextlib.closing(sqlite3.connect(self.path, isolation_level=None)) as db:
+                db.execute("PRAGMA wal_autocheckpoint = 0")          # that is for the writer alone
                 db.execute("VACUUM INTO ?", (part,))
             check_copy(part)
             with open(part, "rb") as file:
@@ -3833,6 +3961,77 @@ def lock_database(path: str) -> Any:
     return lock
 
 
+def place_of(path: str) -> tuple[int, int] | None:
+    """What tells a file from another one of its name; None = there is none."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def release_ballast(path: str) -> bool:
+    """Gives up the disk space that was held ready beside a database; whether there was any."""
+    try:
+        os.unlink(path + ".ballast")
+    except OSError:
+        return False
+    return True
+
+
+def hold_ballast(path: str, kilobytes: int) -> bool:
+    """Holds disk space ready beside a database, where the disk has ten times as much; whether it does now."""
+    ballast = path + ".ballast"
+    if not kilobytes or os.path.exists(ballast) or not has_room(path, 10 * kilobytes):
+        return False
+    try:
+        with open(ballast, "wb") as file:
+            os.posix_fallocate(file.fileno(), 0, kilobytes * 1024)
+    except OSError:
+        return not release_ballast(path)
+    return True
+
+
+def set_aside(path: str) -> str:
+    """Moves a damaged database away, with its WAL, for somebody to look at; its new name."""
+    aside = f"{path}.damaged-{file_stamp()}"
+    for end in ("", "-wal"):
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(path + end, aside + end)
+    pathlib.Path(path + "-shm").unlink(missing_ok=True)              # holds nothing that the WAL does not
+    return aside
+
+
+def restore_damaged(path: str, known: bool, repairs: bool) -> str:
+    """Looks at a database before it is opened. A damaged one is set aside, never replaced by an empty one: a start goes on
+    from the last good copy, and says so in what is returned ('' = all is well); without a copy it ends, status 74. Where it must
+    not repair, a damaged database is only refused."""
+    was_unclean = any(os.path.exists(path + end) and (end != "-wal" or os.path.getsize(path + end)) for end in ("-wal", ".suspect"))
+    try:
+        damage = refuse_foreign_file(path, known, was_unclean)
+    except sqlite3.DatabaseError as error:
+        if "locked" in str(error) or is_full_error(error, path) or not any(text in str(error) for text in FATAL_TEXTS[2:]):
+            raise StartupRefused(f"{path} cannot be used: {error}", STORE_FAILED) from None
+        damage = str(error)
+    with contextlib.suppress(OSError):
+        os.unlink(path + ".suspect")
+    if not damage:
+        return ""
+    if not repairs:
+        raise StartupRefused(f"{path} is damaged ({damage}). Restore a backup, or move the file away.", STORE_FAILED)
+    aside, copy = set_aside(path), path + LAST_GOOD
+    found = f"{path} was damaged ({damage}) and is now {aside}"
+    if not os.path.exists(copy):
+        raise StartupRefused(f"{found}. Restore a backup to {path}; to begin with an empty database, delete {path}.lock.", STORE_FAILED)
+    check_copy(copy)
+    shutil.copyfile(copy, path + ".part")
+    with open(path + ".part", "rb+") as file:
+        os.fsync(file.fileno())
+    os.replace(path + ".part", path)
+    log(1, f"{found}; going on from the last good copy, {copy}")
+    return f"{found}. What was stored since the last good copy is missing; {aside} may still hold it."
+
+
 def mark_known(lock: Any) -> None:
     """Notes in the lock file that a database exists: should it ever be empty, it was lost."""
     if os.fstat(lock.fileno()).st_size == 0:
@@ -3841,33 +4040,41 @@ def mark_known(lock: Any) -> None:
         os.fsync(lock.fileno())
 
 
-def refuse_foreign_file(path: str, known: bool, was_unclean: bool) -> None:
-    """StartupRefused where the file is no database of this program, is damaged after an unclean stop, or is gone though
-    there was one. Only reads, and leaves the WAL where it is: a repair needs it."""
-    lost = StartupRefused(f"{path} is empty or missing, but there was a database here. Restore a backup; "
-                          f"to begin with an empty one, delete {path}.lock first.")
-    if not os.path.exists(path) or os.path.getsize(path) == 0:
+def refuse_foreign_file(path: str, known: bool, was_unclean: bool) -> str:
+    """What is wrong with the database ('' = nothing). StartupRefused where the file is none of this program, or is gone though
+    there was one. Only reads, and leaves the WAL where it is: a repair needs it. A whole check only after an unclean stop."""
+    if not os.path.exists(path):
         if known:
-            raise lost
-        return
+            raise lost_database(path)
+        return ""
     if not os.path.isfile(path):
         raise StartupRefused(f"{path} is not a file")
     with open(path, "rb") as file:
-        if file.read(16) != b"SQLite format 3\0":
+        begin = file.read(16)
+    if begin != b"SQLite format 3\0":
+        if not known and begin:
             raise StartupRefused(f"{path} is not a database of alertlite")
+        return ("it is empty" if not begin else "it is no database") if known else ""
     facts = read_facts(path, "quick_check" if was_unclean else "")
     if facts.application != APPLICATION_ID and (facts.application or facts.is_used):
         raise StartupRefused(f"{path} belongs to another application")
     if known and not facts.is_used:
-        raise lost
-    if facts.damage != "ok":
-        raise StartupRefused(f"{path} is damaged ({facts.damage}). Restore a backup, or move the file away.", 74)
+        raise lost_database(path)
     if facts.version > SCHEMA_VERSION:
         raise StartupRefused(newer_text(path, facts.version))
+    return "" if facts.damage == "ok" else facts.damage
 
 
-def connect(path: str) -> sqlite3.Connection:
-    """A connection with every setting that durability depends on set, and read back."""
+def lost_database(path: str) -> StartupRefused:
+    others = sorted(str(file) for file in pathlib.Path(path).absolute().parent.glob(f"{os.path.basename(path)}.*")
+                    if re.search(r"\.(last-good|damaged-[\d-]+|rescued-[\d-]+)$", str(file)))
+    beside = f" Beside it: {', '.join(others)}." if others else ""
+    return StartupRefused(f"{path} is empty or missing, but there was a database here.{beside} Restore a backup; "
+                          f"to begin with an empty one, delete {path}.lock first.")
+
+
+def connect(path: str, size_limit: int = 1024) -> sqlite3.Connection:
+    """A connection with every setting that durability depends on set, and read back. size_limit in megabytes."""
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
     wanted = {"busy_timeout": 5000, "journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "temp_store": 2, "cache_size": -8000,
               "wal_autocheckpoint": 1000, "journal_size_limit": 4_194_304}
@@ -3876,6 +4083,7 @@ def connect(path: str) -> sqlite3.Connection:
         found = db.execute(f"PRAGMA {name}").fetchone()[0]
         if found != value:
             raise StartupRefused(f"SQLite refuses {name}={value} for {path} (it stays {found}); is the file system a network one?")
+    db.execute(f"PRAGMA max_page_count = {size_limit * 1_048_576 // db.execute('PRAGMA page_size').fetchone()[0]}")
     return db
 
 
@@ -4516,8 +4724,10 @@ class Expired(NamedTuple):
 
 LONGEST_OFF = 31 * 86_400_000                        # milliseconds for which a host may have been off; a longer time is a wrong clock
 TOLD_JUMP = 5_000                                    # milliseconds by which the clock must have been set to be recorded
+MOST_SIGNS = 10_000                                  # signs of life that are kept in memory while the disk is full
+PRUNE_BATCH = 100                                    # rows that go at a time when there is no room
 MOST_STARTS = 3                                      # in an hour; more are an alert
-EXPIRE_BATCH = 200                                   # rows that the timer handles in one transaction
+EXPIRE_BATCH = 100                                   # rows that the timer handles in one transaction
 NO_EVENT = ""                                        # instead of an alert's own event: the caller tells of it
 MIRROR_TYPES = ("heartbeatAlert", "checkAlert")      # alerts about something that has events of its own
 
@@ -4530,6 +4740,12 @@ class Engine:
         self.store, self.clock, self.settings = store, clock, settings
         self.listening = ALWAYS
         self.unsaved_spans: list[DeafSpan] = []      # noticed, and not yet stored
+        self.signs: list[Callable[[Tables], Any]] = []               # signs of life that the disk has no room for
+        self.signs_lock = threading.Lock()
+        self.refused_since: int | None = None        # there were too many even for the memory
+        self.clock_is_stored = True
+        self.was_full = True                         # or may have been, when this process started
+        self.copied_at, self.copied_commits = clock.monotonic(), 0       # when a copy was last begun, or the start
         self.alive = AliveMark(settings.memory_folder)
         self.boot = clock.boot_id()
         self.last_heard = self.resume_time()         # before this start; None = never
@@ -4596,9 +4812,10 @@ class Engine:
         if self.last_heard is not None:
             self._note_deaf(self.last_heard, now, "boot" if known and not is_same_boot else "stop" if stopped else "crash")
         wall = self.clock.wall()
-        self._set_clock(TIMELINE.corrected(now if is_same_boot else self.booted_at, now, wall), now, TIMELINE.jump(now, wall),
-                        reviews=bool(known.get("held")), starts=True)
-        self.save_spans()
+        with contextlib.suppress(StorageFull):       # then it is stored when there is room
+            self._set_clock(TIMELINE.corrected(now if is_same_boot else self.booted_at, now, wall), now, TIMELINE.jump(now, wall),
+                            reviews=bool(known.get("held")), starts=True)
+            self.save_spans()
 
     def end_listening(self) -> None:
         """A stop on purpose: from now on nobody listens."""
@@ -4625,6 +4842,8 @@ class Engine:
         if jump and self.clock.now() - now < 500:    # else the two readings do not belong together
             # before the clock was right for the first time since the host started, it never was
             self._set_clock(TIMELINE.corrected(self.booted_at if self.listening.cron_held else now, now, wall), now, jump)
+        if not self.clock_is_stored:
+            self._set_clock(TIMELINE, now, 0, starts=True)
         if is_right:
             self.listening = self.listening._replace(cron_held=False)
             self._set_clock(TIMELINE, now, 0, reviews=True)
@@ -4643,18 +4862,22 @@ class Engine:
             if jump or reviews:
                 self._review_cron(tables, now, abs(jump))
             if abs(jump) >= TOLD_JUMP:
-                tables.insert_event("clock_set", "", now, None, {"title": f"The clock was set by {jump / 1000:+.0f} s", "text": ""},
+                tables.insert_event("clock_set", "", now, None, {"title": f"The clock was set by {jump / 1000:+.0f} s", "state": "info"},
                                     self.settings.event_retention)
             if starts:
                 tables.drop_fact("stopped_at")
                 self._judge_starts(tables, now)
+                if self.store.restored:
+                    self._receive(tables, self.self_report("DatabaseRestored", "critical", "", self.store.restored), now, None)
 
         follow_timeline(timeline)
         try:
             self.store.write(work)
         except Problem:
             follow_timeline(old)
+            self.clock_is_stored = False
             raise
+        self.clock_is_stored = True
         if jump:
             log(5, f"the clock of this host was set by {jump / 1000:+.0f} s")
 
@@ -4688,10 +4911,7 @@ class Engine:
         if starts <= MOST_STARTS:
             return
         text = f"alertlite was started {starts} times within an hour. While this goes on, silence may be noticed late: look at its log."
-        self._receive(tables, AlertReport(
-            id=new_id(), resource=socket.gethostname(), event="FrequentRestarts", environment=self.settings.default_environment, severity="warning",
-            status="open", correlate=[], service=["alertlite"], group="alertlite", value=str(starts), text=text, tags=[], attributes={},
-            origin=program_origin(), type="selfAlert", created_at=None, timeout=7200, raw_data=None, customer=""), now, None)
+        self._receive(tables, self.self_report("FrequentRestarts", "warning", str(starts), text, 7200), now, None)
 
     def _tell_of_deafness(self, tables: Tables, spans: list[DeafSpan], now: int) -> None:
         """Records that we were not listening and tells it once, with who is still silent."""
@@ -4709,6 +4929,96 @@ class Engine:
         late = [check for check in checks if check.kind == "simple" or check.status == "down"
                 or (next_run(check.schedule, check.tz, check.last_ping_at) or now + 1) <= now]
         return [beat.origin for beat in beats] + [check_title(check) for check in late]
+
+    # --- a full disk
+
+    def write_sign(self, work: Callable[[Tables], Any], find: Callable[[Tables], Any]) -> Any:
+        """Stores a sign of life. While the disk is full it is kept in memory instead, and stored in its order as soon as there
+        is room: nobody is called silent because of our disk. Kept, with what find(tables) finds it to be about, or what that raises."""
+        try:
+            self.store_signs()
+            return self.store.write(work)
+        except StorageFull:
+            with self.store.read() as tables:
+                value = find(tables)
+            with self.signs_lock:
+                if len(self.signs) >= MOST_SIGNS:
+                    self.refused_since = self.refused_since or self.clock.now()
+                    raise
+                self.signs.append(work)
+            raise Kept(value) from None
+
+    def store_signs(self) -> None:
+        """Stores the signs of life that were kept in memory. StorageFull where there still is no room."""
+        if not self.signs:
+            return
+        with self.signs_lock:
+            signs, self.signs = self.signs, []
+        try:
+            self.store.write(lambda tables: [work(tables) for work in signs])
+        except BaseException:
+            with self.signs_lock:
+                self.signs[:0] = signs
+            raise
+        log(5, f"{len(signs)} signs of life that were kept in memory are stored")
+        if self.refused_since is not None:
+            self._note_deaf(self.refused_since, self.clock.now(), "full")
+            self.refused_since = None
+
+    def make_room(self) -> None:
+        """While the disk is full: gives up the ballast, then the oldest of what is over, a little at a time."""
+        self.was_full = True
+        self.store.checkpoint()
+        freed = release_ballast(self.store.path)
+        if not freed:
+            self.store.write(lambda tables: tables.prune(PRUNE_BATCH))
+            self.store.checkpoint()
+        done = "the disk space that was held ready is in use now" if freed else "the oldest of what is over is deleted"
+        log(2, f"the disk or the database is full: {done}")
+        now, report = self.clock.now(), self._full_report("critical", f"The disk or the database is full; {done}.")
+        self.store.write(lambda tables: self._receive(tables, report, now, None))
+
+    def keep_ballast(self) -> None:
+        """Holds disk space ready again as soon as there is plenty; then the alert about the full disk is over."""
+        if not self.was_full or self.store.is_full or not has_room(self.store.path, 10 * max(self.settings.ballast, 100)):
+            return
+        hold_ballast(self.store.path, self.settings.ballast)
+        self.was_full = False
+        now, report = self.clock.now(), self._full_report("normal", "There is room again.")
+        with self.store.read() as tables:
+            alert = tables.find_reported_alert(report.environment, report.resource, report.event, "")
+        if alert and alert.status not in FINISHED_STATUSES:
+            self.store.write(lambda tables: self._receive(tables, report, now, None))
+
+    def copy_is_due(self) -> bool:
+        """Whether the last good copy is too old, something was stored since, and the disk has room for another."""
+        path, every = self.store.path, self.settings.copy_every
+        now = self.clock.monotonic()
+        if not every or self.store.commits == self.copied_commits or now - self.copied_at < min(every, 600):
+            return False
+        with contextlib.suppress(OSError):
+            age = self.clock.wall() / 1000 - os.path.getmtime(path + LAST_GOOD)
+            if 0 <= age < every:
+                return False
+        return has_room(path, 3 * os.path.getsize(path) // 1024)
+
+    def copy_database(self) -> None:
+        """Writes the last good copy, which takes its time."""
+        self.copied_at, self.copied_commits = self.clock.monotonic(), self.store.commits
+        try:
+            self.store.backup(self.store.path + LAST_GOOD)
+        except (StartupRefused, OSError) as error:
+            log(4, f"no copy of the database could be written: {error}")
+
+    def _full_report(self, severity: str, text: str) -> AlertReport:
+        return self.self_report("StorageFull", severity, "", text)
+
+    def self_report(self, event: str, severity: str, value: str, text: str, timeout: int = 0) -> AlertReport:
+        """An alert about alertlite itself."""
+        return AlertReport(
+            id=new_id(), resource=socket.gethostname(), event=event, environment=self.settings.default_environment, severity=severity,
+            status="open", correlate=[], service=["alertlite"], group="alertlite", value=value, text=text, tags=[], attributes={},
+            origin=program_origin(), type="selfAlert", created_at=None, timeout=timeout, raw_data=None, customer="")
 
     # --- alerts
 
@@ -4889,17 +5199,22 @@ class Engine:
         """A sign of life. Invalid for another's customer, Conflict for a used id."""
         now = self.clock.now()
         beat = beat._replace(customer=self.customer_for(beat.customer, caller))
-        return self.store.write(lambda tables: self._beat(tables, beat, now))
+        return self.write_sign(lambda tables: self._beat(tables, beat, now),
+                               lambda tables: self._heard(tables.find_heartbeat(beat.origin, beat.customer), beat, now))
 
-    def _beat(self, tables: Tables, beat: Beat, now: int) -> Heartbeat:
-        old = tables.find_heartbeat(beat.origin, beat.customer)
+    def _heard(self, old: Heartbeat | None, beat: Beat, now: int) -> Heartbeat:
+        """A heartbeat as it is after a beat."""
         new = Heartbeat(
             seq=old.seq if old else 0, id=old.id if old else beat.id, origin=beat.origin, customer=beat.customer,
             tags=pack_list(beat.tags), attributes=pack_object(beat.attributes), timeout=beat.timeout, silent=0, due_at=None,
             created_at=now if beat.created_at is None else beat.created_at, received_at=now,
             gap=sender_gap(old.received_at if old else None, now, beat.timeout))
         deadline = heartbeat_deadline(new, self.listening)
-        new = new._replace(due_at=kept_due_at(old.due_at if old else None, deadline, now))
+        return new._replace(due_at=kept_due_at(old.due_at if old else None, deadline, now))
+
+    def _beat(self, tables: Tables, beat: Beat, now: int) -> Heartbeat:
+        old = tables.find_heartbeat(beat.origin, beat.customer)
+        new = self._heard(old, beat, now)
         if old is None:
             return tables.insert_heartbeat(new)
         tables.update_heartbeat(old, new)
@@ -5042,7 +5357,14 @@ class Engine:
             self._ping(tables, self._auto_provision(tables, found, address.slug, now) if is_new else found, action, sent, now)
             return is_new
 
-        done = self.store.write(work)
+        def find(tables: Tables) -> None:
+            found = self._find_pinged(tables, address)
+            if not isinstance(found, Check):
+                raise found if isinstance(found, Problem) else StorageFull("the disk is full: no check was made")
+            if isinstance(sent, Problem):
+                raise sent
+
+        done = self.write_sign(work, find)
         if isinstance(done, Problem):
             raise done
         return done
@@ -5323,6 +5645,7 @@ class Engine:
 
     def expire_some(self, now: int) -> Expired:
         """One batch of what was due by now; nothing reviewed = nothing was left."""
+        self.store_signs()
         return self.store.write(lambda tables: self._expire_batch(tables, now))
 
     def _expire_batch(self, tables: Tables, now: int) -> Expired:
@@ -6097,7 +6420,7 @@ class Api:
 
     def health_problem(self) -> str | None:
         """Why the process cannot do its job; None = it can."""
-        error = self.engine.store.last_error
+        error = self.engine.store.probe(self.clock.monotonic())
         return self.find_problem() or (f"writing fails: {error}" if error else None)
 
     def serve(self, call: Call) -> Any:
@@ -6714,9 +7037,13 @@ def show_heartbeat(api: Api, beat: Heartbeat, base: str, now: int) -> dict[str, 
 
 @route("POST", "/heartbeat", "write:heartbeats")
 def alerta_post_heartbeat(api: Api, call: Call) -> Any:
-    beat = api.engine.record_heartbeat(parse_beat(call.json(), api.settings), call.caller)
+    status, note = 201, {}
+    try:
+        beat = api.engine.record_heartbeat(parse_beat(call.json(), api.settings), call.caller)
+    except Kept as kept:
+        beat, status, note = kept.value, kept.status, {"message": kept.message}
     shown = show_heartbeat(api, beat, call.base, beat.received_at)
-    return 201, {"status": "ok", "id": beat.id, "heartbeat": shown}, {"Location": shown["href"]}
+    return status, {"status": "ok", "id": beat.id, "heartbeat": shown, **note}, {"Location": shown["href"]}
 
 
 @route("GET", "/heartbeat/<ident>", "read:heartbeats")
@@ -7572,9 +7899,12 @@ def receive_ping(api: Api, call: Call, address: PingAddress, action: str) -> Any
     sent = parse_ping(call, exit_status)
     if number is not None and (exit_status is None or exit_status > 255):
         sent = Invalid("invalid url format")
-    is_new = api.engine.record_ping(address, action, sent)
-    return 201 if is_new else 200, b"Created" if is_new else b"OK", {
-        "Content-Type": "text/plain", "Ping-Body-Limit": str(api.settings.ping_body_limit)}
+    try:
+        is_new = api.engine.record_ping(address, action, sent)
+        status, text = (201, b"Created") if is_new else (200, b"OK")
+    except Kept as kept:
+        status, text = kept.status, kept.message.encode()
+    return status, text, {"Content-Type": "text/plain", "Ping-Body-Limit": str(api.settings.ping_body_limit)}
 
 
 @route("ANY", f"/ping/<code:re:{UUID_FORM}>", None)
@@ -8413,6 +8743,7 @@ class Timer(Loop):
         super().__init__("timer", engine)
         self.due_lock = threading.Lock()             # writers note deadlines while the timer looks for the next one
         self.due: int | None = engine.next_due()
+        self.kept_at = 0.0                           # monotonic seconds
         engine.store.on_due = self.note_due
 
     def note_due(self, due_at: int) -> None:
@@ -8432,11 +8763,26 @@ class Timer(Loop):
                 if self.beat - flushed >= self.FLUSH_EVERY:
                     flushed = self.beat
                     self.engine.flush_key_uses()
+                self.look_after_disk()
             except Problem as problem:               # a full disk: what is due stays due
                 log(3, f"timer: {problem.message}")
                 self.woken.wait(5)
+                with contextlib.suppress(Problem):
+                    self.look_after_disk()
             self.woken.wait(self.nap())
             self.woken.clear()
+
+    def look_after_disk(self) -> None:
+        """Once in a while: is the file still there, is there room, is a copy due?"""
+        engine = self.engine
+        engine.store.look_at_file()
+        if engine.store.is_full:
+            engine.make_room()
+        if self.beat - self.kept_at >= 10:
+            self.kept_at = self.beat
+            engine.keep_ballast()
+            if engine.copy_is_due():
+                threading.Thread(target=engine.copy_database, name="copy", daemon=True).start()
 
     def nap(self) -> float:
         """Seconds until something is due, at most LONGEST_NAP."""
@@ -8605,6 +8951,36 @@ def send_message(engine: Engine, receiver: Receiver, message: Message, base: str
     except Exception as error:                       # a library's surprise is a failed attempt like any other
         log(3, f"defect: {type(error).__name__} while sending to a receiver of kind {receiver.type}")
         raise Failed(f"{type(error).__name__} while sending") from None
+
+
+def last_words(engine: Engine, fault: str, base: str) -> None:
+    """Tells that the store has failed, straight to those who hear of alerts, without the store: nobody else could. Waits as long as
+    one message may take. Where there were many starts of late, it has been said."""
+    starts = [span for span in engine.listening.spans if span.reason == "crash" and span.end_at > engine.clock.now() - 3_600_000]
+    if len(starts) > MOST_STARTS:
+        return
+    with contextlib.suppress(Problem):
+        with engine.store.read() as tables:
+            known = [tables.find_receiver(seq) for seq in tables.hearers("", "alert_opened")]
+        title = f"CRITICAL: alertlite on {socket.gethostname()} cannot store anything"
+        text = f"{fault}. It ends now, to be started again; until then nothing is heard and nobody is told of anything."
+        event = Event(0, new_id(), "alert_opened", "", engine.clock.now(), None, pack_object({
+            "resource": socket.gethostname(), "event": "StorageFailed", "severity": "critical", "text": text}), None)
+        message = message_of((Notice(0, 0, "waiting", 0, 0, None, None, event),), base)._replace(subject=title)
+        threads = [threading.Thread(target=say, args=(engine, receiver, message, base), daemon=True) for receiver in known]
+        for thread in threads:
+            thread.start()
+        deadline = engine.clock.monotonic() + engine.settings.delivery_timeout + 1
+        for thread in threads:
+            thread.join(max(0.0, deadline - engine.clock.monotonic()))
+
+
+def say(engine: Engine, receiver: Receiver, message: Message, base: str) -> None:
+    """One attempt to tell somebody; where it fails, a line of the log."""
+    try:
+        send_message(engine, receiver, message, base)
+    except (Failed, Refused, Problem) as error:
+        log(3, f"receiver {receiver.id} could not be told: {error}")
 
 
 def control_key_create(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
@@ -9052,46 +9428,67 @@ def read_event_types(path: str) -> list[EventType]:
 
 
 def serve(settings: SimpleNamespace) -> int:
-    """Runs the server until it is told to stop."""
+    """Runs the server until it is told to stop; its exit status."""
     host, port = parse_listen(settings.listen)
     check_exposure(settings, host)
     if settings.admin_key and len(settings.admin_key) < 16:
         raise ValueError("setting admin_key: must have at least 16 characters")
-    store = Store(settings.db, settings.read_deadline)
+    store = Store(settings.db, settings.read_deadline, settings.size_limit, repairs=True)
     try:
         engine = Engine(store, Clock(), settings, read_event_types(settings.event_types))
         engine.begin_listening()
-        timer = Timer(engine)
-        courier = Courier(engine, settings.base_url.rstrip("/") or f"http://{settings.listen}")
-        api = Api(engine, settings, lambda: timer.problem() or courier.problem())
-        try:
-            server = make_server(api, settings, host, port, systemd_socket())
-        except (OSError, ValueError) as error:
-            raise StartupRefused(f"cannot listen on {settings.listen}: {error}", 69) from None
-        store.serve_waiting = WaitingRequests(server)
-        control = Control(engine)
-        settle_memory()
-        stopping = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: (stopping.set(), server.pull_trigger()))
-        introduce(engine, settings, host, int(server.effective_port))
-        timer.start()
-        courier.start()
-        control.start()
-        watchdog = Watchdog(store, (timer, courier), lambda: (stopping.set(), server.pull_trigger()), watchdog_interval())
-        watchdog.start()
-        tell_systemd(f"READY=1\nSTATUS=listening on {settings.listen}")
-        run_server(server, stopping)                 # until SIGTERM or Ctrl-C
-        tell_systemd("STOPPING=1")
-        watchdog.ended.set()
-        control.stop()
-        timer.stop()
-        courier.stop()
-        engine.flush_key_uses()
-        engine.end_listening()
+        return serve_engine(engine, host, port)
+    except Problem:
+        if store.fault:
+            return STORE_FAILED
+        raise
     finally:
         store.close()
-    return 70 if watchdog.failed else 0
+
+
+def serve_engine(engine: Engine, host: str, port: int) -> int:
+    """Runs the threads around an engine, and the web server, until a signal or a fault; the exit status."""
+    store, settings = engine.store, engine.settings
+    timer = Timer(engine)
+    courier = Courier(engine, settings.base_url.rstrip("/") or f"http://{settings.listen}")
+    try:
+        server = make_server(Api(engine, settings, lambda: timer.problem() or courier.problem()), settings, host, port, systemd_socket())
+    except (OSError, ValueError) as error:
+        raise StartupRefused(f"cannot listen on {settings.listen}: {error}", 69) from None
+    stopping, wake = threading.Event(), server.pull_trigger
+
+    def stop(*_: Any) -> None:
+        stopping.set()
+        wake()
+
+    store.serve_waiting, store.on_fault = WaitingRequests(server), stop
+    control = Control(engine)
+    watchdog = Watchdog(store, (timer, courier), stop, watchdog_interval())
+    settle_memory()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    introduce(engine, settings, host, int(server.effective_port))
+    for thread in (timer, courier, control, watchdog):
+        thread.start()
+    tell_systemd(f"READY=1\nSTATUS=listening on {settings.listen}")
+    run_server(server, stopping)                     # until SIGTERM, Ctrl-C or a fault
+    tell_systemd("STOPPING=1")
+    watchdog.ended.set()
+    for thread in (control, timer, courier):
+        thread.stop()
+    return end_service(engine, courier.base) or (70 if watchdog.failed else 0)
+
+
+def end_service(engine: Engine, base: str) -> int:
+    """What is to be stored or said at the end; the exit status that this gives."""
+    if engine.store.fault:
+        last_words(engine, engine.store.fault, base)
+        return STORE_FAILED
+    with contextlib.suppress(StorageFull):
+        engine.store_signs()
+        engine.flush_key_uses()
+        engine.end_listening()
+    return 0
 
 
 def run_command(settings: SimpleNamespace, request: dict[str, Any]) -> dict[str, Any]:

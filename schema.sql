@@ -34,7 +34,7 @@ CREATE TABLE deaf_spans (
     start_at INTEGER NOT NULL,
     end_at   INTEGER NOT NULL CHECK (end_at >= start_at),
     reason   TEXT    NOT NULL CHECK (reason = 'stop' OR reason = 'crash' OR reason = 'boot' OR reason = 'sleep' OR
-                     reason = 'pause'),
+                     reason = 'pause' OR reason = 'full'),
     due_at   INTEGER                                 -- when people are told of it; NULL = they were
 ) STRICT;
 

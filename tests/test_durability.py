@@ -138,7 +138,7 @@ def test_a_stop_is_clean(server: Any, number: signal.Signals) -> None:
         pytest.skip("this process ignores the signal, and so would the server")
     ident = server.request("POST", "/alert", {"resource": "r", "event": "e", "severity": "major"}).json["id"]
     assert server.end(number) == 0
-    assert sorted(os.listdir(server.folder)) == ["alertlite.db", "alertlite.db.lock", "server.log"], "no WAL, no socket"
+    assert sorted(os.listdir(server.folder)) == ["alertlite.db", "alertlite.db.ballast", "alertlite.db.lock", "server.log"], "no WAL, no socket"
     assert "Traceback" not in server.output()
     with contextlib.closing(sqlite3.connect(f"{server.db.as_uri()}?immutable=1", uri=True)) as db:
         assert db.execute("SELECT id FROM alerts").fetchall() == [(ident,)], "the file alone holds everything"
