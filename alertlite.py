@@ -100,7 +100,7 @@ import warnings
 import zoneinfo
 from collections.abc import Callable, Iterable
 from datetime import date, datetime, timedelta, timezone, tzinfo
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -243,10 +243,13 @@ SETTINGS = (
             " database is damaged; 0 = none"),
     Setting("event_retention", "2592000", as_whole_number, "seconds that the log of events is kept"),
     Setting("api_key_expire_days", "365", as_days, "days a new key lasts unless it says otherwise"),
+    Setting("failed_sign_ins", "10", as_whole_number, "wrong keys and passwords that an address may present in a minute; 0 = any number"),
     Setting("cors_origins", "", as_list, "web origins whose pages may call this server; * = any"),
     Setting("trusted_proxy", "", str, "address of the reverse proxy whose X-Forwarded-… headers are believed"),
     Setting("threads", "6", as_positive, "requests that may wait for a search or a sign-in at the same time"),
     Setting("connection_limit", "500", as_positive, "connections held at the same time"),
+    Setting("address_limit", "100", as_whole_number, "connections from one address at the same time; 0 = any number"),
+    Setting("request_deadline", "15", as_positive, "seconds in which a whole request must have arrived"),
     Setting("body_limit", "1048576", as_positive, "bytes of a request body"),
     Setting("header_limit", "16384", as_positive, "bytes of a request's headers"),
     Setting("url_limit", "8192", as_positive, "bytes of a request's address"),
@@ -255,8 +258,20 @@ SETTINGS = (
 )
 
 
+def read_credential(name: str, environ: dict[str, str]) -> str:
+    """What systemd hands over under this name (LoadCredential=), without the end of its line; '' = nothing. ValueError."""
+    folder = environ.get("CREDENTIALS_DIRECTORY", "")
+    try:
+        return pathlib.Path(folder, name).read_text(encoding="utf-8").strip() if folder else ""
+    except FileNotFoundError:
+        return ""
+    except (OSError, ValueError) as error:
+        raise ValueError(f"credential {name} cannot be read: {error}") from None
+
+
 def load_settings(given: dict[str, str], environ: dict[str, str]) -> SimpleNamespace:
-    """The effective settings: what was given as flags, else the environment, else the defaults.
+    """The effective settings: what was given as flags, else the environment, else (secrets only) systemd's credentials, else
+    the defaults.
 
     Raises ValueError that names the setting.
     """
@@ -264,7 +279,7 @@ def load_settings(given: dict[str, str], environ: dict[str, str]) -> SimpleNames
     for setting in SETTINGS:
         text = given.get(setting.name)
         if text is None:
-            text = environ.get("ALERTLITE_" + setting.name.upper()) or setting.default
+            text = environ.get("ALERTLITE_" + setting.name.upper()) or setting.secret and read_credential(setting.name, environ) or setting.default
         try:
             values[setting.name] = setting.convert(text)
         except ValueError as error:
@@ -576,6 +591,13 @@ class AddressTooLong(Problem):
 
 class PageOutOfRange(Problem):
     status = 416
+
+
+class TooManyRequests(Problem):
+    status = 429
+
+    def __init__(self, message: str):
+        super().__init__(message, headers={"Retry-After": "60"})
 
 
 class Unavailable(Problem):
@@ -6394,6 +6416,7 @@ class Api:
         """find_problem: what is wrong with the process, None = nothing."""
         self.engine, self.settings, self.clock, self.find_problem = engine, settings, engine.clock, find_problem
         self.finder, self.methods = route_finder()
+        self.guard = SignInGuard(settings.failed_sign_ins)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable) -> list[bytes]:
         call = Call(environ, self.settings)
@@ -6452,18 +6475,42 @@ class Api:
             return None
         key = call.dialect.key(call)
         login = None if key else presented_password(call.environ)
-        if key:
-            caller = self.engine.find_caller(key)
-        elif login:
-            caller = self.engine.find_password_caller(*login)
-        elif not self.settings.auth:
+        if not key and not login:
+            if self.settings.auth:
+                raise Unauthenticated("Missing authorization API Key or Bearer Token")
             refuse_other_sites(call.environ, self.settings)
             return ALL_RIGHTS
-        else:
-            raise Unauthenticated("Missing authorization API Key or Bearer Token")
+        address, now = call.environ.get("REMOTE_ADDR", ""), self.clock.monotonic()
+        if login:
+            self.guard.refuse(address, now)          # before the password is checked, which takes its time
+        try:
+            caller = self.engine.find_caller(key) if key else self.engine.find_password_caller(*login)
+        except Unauthenticated:
+            self.guard.refuse(address, now)
+            self.guard.note_failure(address, now)
+            raise
         if scope != ANYBODY and not scope_is_granted(scope, caller.scopes):
             raise MissingScope(f"Missing required scope: {scope}")
         return caller
+
+
+class SignInGuard:
+    """Counts wrong keys and passwords by address, a minute at a time: who guesses is refused for the rest of it. A right key always
+    counts, so that nobody can lock out those behind the same address."""
+
+    def __init__(self, limit: int):
+        self.limit = limit                           # 0 = none
+        self.minute, self.failures = 0, collections.Counter[str]()
+
+    def refuse(self, address: str, now: float) -> None:
+        """TooManyRequests where the address has guessed often enough. now in monotonic seconds."""
+        if self.limit and self.minute == now // 60 and self.failures[address] >= self.limit:
+            raise TooManyRequests("too many wrong keys or passwords from this address: wait a minute")
+
+    def note_failure(self, address: str, now: float) -> None:
+        if self.minute != now // 60 or len(self.failures) > 10_000:
+            self.minute, self.failures = now // 60, collections.Counter()
+        self.failures[address] += 1
 
 
 class RouteFinder(bottle.Router):
@@ -9154,14 +9201,38 @@ class StrictParser(waitress.parser.HTTPRequestParser):
 
 
 class Channel(waitress.channel.HTTPChannel):
-    """A connection, with the refusals of this server."""
+    """A connection, with the refusals of this server, and what its time limits need on a clock that nobody can set."""
     error_task_class = JsonErrorTask
     parser_class = StrictParser
     has_served = False
+    moved_at = 0.0                                   # when it last had a whole request, or took some of an answer
+
+    def __init__(self, *given: Any, **named: Any):
+        self.begun_at: float | None = time.monotonic()               # since when it owes the rest of a request
+        super().__init__(*given, **named)
 
     def service(self) -> None:
         self.has_served = True
         super().service()
+
+    def received(self, data: bytes) -> bool:
+        """Keeps the time of a request from its first byte to its last; that of the first one from the connection on."""
+        if self.begun_at is None:
+            self.begun_at = time.monotonic()
+        taken = super().received(data)
+        if self.request is None:
+            self.begun_at, self.moved_at = None, time.monotonic()
+        return taken
+
+    def handle_write(self) -> None:
+        self.moved_at = time.monotonic()
+        super().handle_write()
+
+    def is_overdue(self, now: float, deadline: float) -> bool:
+        """Whether it keeps a request or an answer waiting too long, or has nothing to say; seconds."""
+        if self.requests:
+            return False                             # it is we who owe something
+        return now - self.begun_at > deadline if self.begun_at is not None else now - self.moved_at > LONGEST_IDLE
 
     def readable_when_fresh(self) -> bool:
         """Whether a connection that has asked nothing yet may still do so."""
@@ -9172,6 +9243,30 @@ class Channel(waitress.channel.HTTPChannel):
         request = self.requests[0]
         return request.error is None and (request.path.startswith("/ping/") or request.command == "POST" and request.path in (
             "/alert", "/heartbeat")) and not request.headers.get("AUTHORIZATION", "").lower().startswith("basic")
+
+
+LONGEST_IDLE = 60                                    # seconds that a connection may be kept without a request
+BUSY_ANSWER = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
+def accept_connection(limit: int, unlimited: str, server: Any, connection: socket.socket, address: Any, *given: Any, **named: Any) -> None:
+    """Takes a new connection, unless its address has too many already: one client must not take all from the others. limit 0 and
+    the address `unlimited`, which speaks for others, have no limit."""
+    others = limit and isinstance(address, tuple) and address[0] != unlimited and sum(
+        channel.addr[0] == address[0] for channel in server.active_channels.values())
+    if limit and others >= limit:
+        with contextlib.suppress(OSError):
+            connection.send(BUSY_ANSWER, socket.MSG_DONTWAIT)
+        connection.close()
+        return
+    Channel(server, connection, address, *given, **named)
+
+
+def close_overdue(server: Any, now: float, deadline: float) -> None:
+    """Has the server close the connections that keep it waiting."""
+    for channel in list(server.active_channels.values()):
+        if channel.is_overdue(now, deadline):
+            channel.will_close = True
 
 
 class WaitingRequests:
@@ -9312,12 +9407,12 @@ def make_server(api: Callable, settings: SimpleNamespace, host: str, port: int, 
         warnings.simplefilter("ignore", DeprecationWarning)          # send_bytes: see the performance notes
         server = waitress.server.create_server(
             api, sockets=[bound or listening_socket(host, port)], threads=settings.threads, connection_limit=settings.connection_limit,
-            send_bytes=18_000, channel_timeout=60, cleanup_interval=10, asyncore_use_poll=True, ident=None,
+            send_bytes=18_000, cleanup_interval=10**9, channel_timeout=10**9, asyncore_use_poll=True, ident=None,
             max_request_body_size=settings.body_limit, max_request_header_size=settings.header_limit, log_socket_errors=False,
             **({"trusted_proxy": settings.trusted_proxy, "trusted_proxy_count": 1,
                 "trusted_proxy_headers": {"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port"}}
                if settings.trusted_proxy else {}))
-    server.channel_class = Channel
+    server.channel_class = partial(accept_connection, settings.address_limit, settings.trusted_proxy)
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)      # a short queue is no news
     return server
 
@@ -9325,14 +9420,20 @@ def make_server(api: Callable, settings: SimpleNamespace, host: str, port: int, 
 FRESH = 0.5                                          # seconds that a new connection has, at a stop, to say what it wants
 
 
-def run_server(server: Any, stopping: threading.Event, patience: float = 10) -> None:
+def run_server(server: Any, stopping: threading.Event, deadline: float, patience: float = 10) -> None:
     """Serves until stopping is set; then accepts nothing more, and answers what was received, within patience seconds.
-    A connection that was just accepted has a moment to send its request, as nobody else would answer it."""
+    A connection that was just accepted has a moment to send its request, as nobody else would answer it. deadline: seconds in
+    which a whole request must have arrived."""
     def turn(seconds: float) -> None:
         waitress.wasyncore.loop(timeout=seconds, use_poll=True, map=server._map, count=1)
 
+    looked = time.monotonic()
     while not stopping.is_set():
         turn(1)
+        now = time.monotonic()
+        if now - looked >= 1:
+            looked = now
+            close_overdue(server, now, deadline)
     server.del_channel()
     server.socket.close()
     server.accepting = False
@@ -9471,7 +9572,7 @@ def serve_engine(engine: Engine, host: str, port: int) -> int:
     for thread in (timer, courier, control, watchdog):
         thread.start()
     tell_systemd(f"READY=1\nSTATUS=listening on {settings.listen}")
-    run_server(server, stopping)                     # until SIGTERM, Ctrl-C or a fault
+    run_server(server, stopping, settings.request_deadline)          # until SIGTERM, Ctrl-C or a fault
     tell_systemd("STOPPING=1")
     watchdog.ended.set()
     for thread in (control, timer, courier):

@@ -101,7 +101,7 @@ class App:
     def __init__(self, path: pathlib.Path, **given: str):
         if given.get("auth") == "off":
             given.setdefault("insecure", "on")       # the name alert.test would be refused as a rebound one
-        self.settings = alertlite.load_settings({"db": str(path), **given}, {})
+        self.settings = alertlite.load_settings({"db": str(path), "failed_sign_ins": "0", **given}, {})
         self.clock = FakeClock()
         if not path.exists():
             lay_database(path)

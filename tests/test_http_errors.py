@@ -653,3 +653,16 @@ def test_a_key_never_shows_in_answers_or_the_log(app: App, capsys: Any) -> None:
         assert ADMIN_KEY.encode() not in app.call("GET", path).body, path
     app.call("GET", f"/alerts?api-key={key}&nonsense=1", key=None)
     assert key not in capsys.readouterr().err
+
+
+# --- who guesses
+
+def test_an_address_may_guess_ten_times_a_minute_and_a_right_key_always_counts(make_app: Any) -> None:
+    app = make_app(failed_sign_ins="10")
+    guesses = [app.call("GET", "/alerts", key=f"wrong-{number}").status for number in range(12)]
+    assert guesses == [401] * 10 + [429] * 2
+    answer = app.call("GET", "/alerts", key=None, headers=basic("somebody:guess"))
+    assert (answer.status, answer.headers["Retry-After"]) == (429, "60"), "a password is not even checked"
+    assert app.call("GET", "/alerts").status == 200, "whoever has a key is not locked out by others behind his address"
+    app.clock.advance(60)
+    assert app.call("GET", "/alerts", key="wrong").status == 401

@@ -246,3 +246,15 @@ def test_the_unit_is_sandboxed_and_verifies(tmp_path: pathlib.Path) -> None:
     verified = subprocess.run(["systemd-analyze", "verify", *(str(tmp_path / name) for name in UNITS[:2])], capture_output=True, text=True,
                               timeout=60, check=False)
     assert (verified.returncode, verified.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(("environment", "value", "reason"), [
+    ({}, "smtp://u:secret@mail.test", "from the file that systemd hands over, without the end of its line"),
+    ({"ALERTLITE_SMTP_URL": "smtp://mail2.test"}, "smtp://mail2.test", "the environment comes first"),
+    ({"CREDENTIALS_DIRECTORY": "/nowhere"}, "", "no such folder"),
+])
+def test_secrets_may_come_as_credentials(tmp_path: pathlib.Path, environment: dict[str, str], value: str, reason: str) -> None:
+    (tmp_path / "smtp_url").write_text("smtp://u:secret@mail.test\n")
+    (tmp_path / "listen").write_text("0.0.0.0:1\n")
+    settings = alertlite.load_settings({}, {"CREDENTIALS_DIRECTORY": str(tmp_path), **environment})
+    assert (settings.smtp_url, settings.listen) == (value, "127.0.0.1:8080"), reason
