@@ -438,8 +438,10 @@ class AliveMark:
         if self.path:
             with contextlib.suppress(OSError):
                 file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-                os.pwrite(file, f"{boot} {now:020}".encode("ascii"), 0)
-                os.close(file)
+                try:
+                    os.pwrite(file, f"{boot} {now:020}".encode("ascii"), 0)
+                finally:
+                    os.close(file)
 
 
 class Timeline:
@@ -1070,7 +1072,7 @@ class DeafSpan(NamedTuple):
     seq: int | None
     start_at: int
     end_at: int
-    reason: str                                      # stop, crash, boot, sleep, pause or full
+    reason: str                                      # stop, crash, boot, sleep, pause, full or jump
     due_at: int | None                               # when it is told of; NULL = it was
 
 
@@ -1088,7 +1090,9 @@ class Listening(NamedTuple):
 
 ALWAYS = Listening()
 SPAN_TEXTS = {"stop": "it was stopped", "crash": "it ended without notice", "boot": "the host started again", "sleep": "the host slept",
-              "pause": "it was held", "full": "the disk was full"}
+              "pause": "it was held", "full": "the disk was full",
+              "jump": "the clock was set on, as after a pause of the host"}
+STARTS = ("stop", "crash", "boot")                   # the reasons after which alertlite was started
 DEAF_AFTER = 7_000                                   # milliseconds without a look at the clock
 LONG_SPAN = 30_000                                   # milliseconds from which a span may have swallowed a late sign of life too
 TOLD_SPAN = 60_000                                   # milliseconds from which people are told of a span though nobody is silent
@@ -1100,7 +1104,7 @@ def span_length(span: DeafSpan) -> int:
 
 def span_resets(span: DeafSpan, period: int) -> bool:
     """Whether a sender may have begun anew meanwhile, or was silenced for too long to say when it is due. Milliseconds."""
-    return span.reason in ("boot", "sleep") or span_length(span) >= period // 2
+    return span.reason in ("boot", "sleep", "jump") or span_length(span) >= period // 2
 
 
 def deafening(spans: Iterable[DeafSpan], due: int, early: int, late: int) -> DeafSpan | None:
@@ -2396,7 +2400,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (        # append only: the statements
          start_at INTEGER NOT NULL,
          end_at   INTEGER NOT NULL CHECK (end_at >= start_at),
          reason   TEXT    NOT NULL CHECK (reason = 'stop' OR reason = 'crash' OR reason = 'boot' OR reason = 'sleep' OR
-                          reason = 'pause' OR reason = 'full'),
+                          reason = 'pause' OR reason = 'full' OR reason = 'jump'),
          due_at   INTEGER
      ) STRICT""",
      "CREATE INDEX deaf_spans_due ON deaf_spans (due_at) WHERE due_at IS NOT NULL"),
@@ -2778,7 +2782,9 @@ class Tables:
         return [DeafSpan(*row) for row in reversed(rows)]
 
     def insert_deaf_span(self, span: DeafSpan) -> None:
-        """Stores a span. The oldest beyond MOST_SPANS go."""
+        """Stores a span. The oldest beyond MOST_SPANS go. After a start, what was not told yet waits for the settling again."""
+        if span.reason in STARTS:
+            self.db.execute("UPDATE deaf_spans SET due_at = ? WHERE due_at IS NOT NULL", (span.due_at,))
         seq = self.db.execute(insert_rows_sql("deaf_spans", len(span), 1), span).lastrowid
         self.db.execute("DELETE FROM deaf_spans WHERE seq <= ?", (seq - MOST_SPANS,))
         self.note_due(span.due_at)
@@ -3828,21 +3834,23 @@ class Store:
 
     def look_at_file(self) -> None:
         """Notices that the database was deleted, replaced or cut off: SQLite would go on writing into nowhere."""
-        if not self.fault and (place_of(self.path) != self.place or not os.path.getsize(self.path)):
+        if not self.fault and place_of(self.path) != self.place:
             self.rescue()
             self.break_down(f"{self.path} was deleted, replaced or cut off")
 
     def rescue(self) -> None:
         """Writes what a database that was deleted still holds into a file of its own."""
         rescued = f"{self.path}.rescued-{file_stamp()}"
-        with self.gate:                              # nobody begins to write meanwhile
-            if self.has_leader:
-                return
-            try:
-                self.db.execute("VACUUM INTO ?", (rescued,))
-                log(1, f"what {self.path} held is in {rescued}")
-            except sqlite3.Error:
-                pathlib.Path(rescued).unlink(missing_ok=True)
+        for _ in range(100):
+            with self.gate:                          # nobody begins to write meanwhile
+                if not self.has_leader:
+                    try:
+                        self.db.execute("VACUUM INTO ?", (rescued,))
+                        log(1, f"what {self.path} held is in {rescued}")
+                    except sqlite3.Error:
+                        pathlib.Path(rescued).unlink(missing_ok=True)
+                    return
+            time.sleep(0.02)
 
     def probe(self, now: float) -> str | None:
         """Why nothing can be written; None = it can. Where nobody has written for a minute, or writing failed five seconds ago,
@@ -3984,12 +3992,12 @@ def lock_database(path: str) -> Any:
 
 
 def place_of(path: str) -> tuple[int, int] | None:
-    """What tells a file from another one of its name; None = there is none."""
+    """What tells a file from another one of its name; None = there is none, or nothing in it."""
     try:
         status = os.stat(path)
     except OSError:
         return None
-    return status.st_dev, status.st_ino
+    return (status.st_dev, status.st_ino) if status.st_size else None
 
 
 def release_ballast(path: str) -> bool:
@@ -4862,6 +4870,8 @@ class Engine:
         self.save_spans()
         jump = TIMELINE.jump(now, wall)
         if jump and self.clock.now() - now < 500:    # else the two readings do not belong together
+            if jump >= TOLD_JUMP:                    # a virtual host that was paused knows of it by this alone
+                self._note_deaf(now, now, "jump")
             # before the clock was right for the first time since the host started, it never was
             self._set_clock(TIMELINE.corrected(self.booted_at if self.listening.cron_held else now, now, wall), now, jump)
         if not self.clock_is_stored:
@@ -4929,7 +4939,7 @@ class Engine:
 
     def _judge_starts(self, tables: Tables, now: int) -> None:
         """Raises an alert where there were too many starts: each of them makes us judge silence later."""
-        starts = sum(span.reason in ("stop", "crash", "boot") and span.end_at > now - 3_600_000 for span in self.listening.spans)
+        starts = sum(span.reason in STARTS and span.end_at > now - 3_600_000 for span in self.listening.spans)
         if starts <= MOST_STARTS:
             return
         text = f"alertlite was started {starts} times within an hour. While this goes on, silence may be noticed late: look at its log."
@@ -8791,6 +8801,7 @@ class Timer(Loop):
         self.due_lock = threading.Lock()             # writers note deadlines while the timer looks for the next one
         self.due: int | None = engine.next_due()
         self.kept_at = 0.0                           # monotonic seconds
+        self.last_problem = ""
         engine.store.on_due = self.note_due
 
     def note_due(self, due_at: int) -> None:
@@ -8812,8 +8823,10 @@ class Timer(Loop):
                     self.engine.flush_key_uses()
                 self.look_after_disk()
             except Problem as problem:               # a full disk: what is due stays due
-                log(3, f"timer: {problem.message}")
-                self.woken.wait(5)
+                if problem.message != self.last_problem:
+                    log(3, f"timer: {problem.message}")
+                self.last_problem = problem.message
+                self.woken.wait(2)
                 with contextlib.suppress(Problem):
                     self.look_after_disk()
             self.woken.wait(self.nap())

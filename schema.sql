@@ -27,14 +27,14 @@ CREATE TABLE meta (
 ) STRICT, WITHOUT ROWID;
 
 
--- When nobody could have been heard: silence during it proves nothing. Written at each start and when the host or the
--- process was held; the oldest beyond a thousand go.
+-- When nobody could have been heard: silence during it proves nothing. Written at each start, when the host or the process
+-- was held, and when the clock jumped on; the oldest beyond a thousand go.
 CREATE TABLE deaf_spans (
     seq      INTEGER PRIMARY KEY,
     start_at INTEGER NOT NULL,
     end_at   INTEGER NOT NULL CHECK (end_at >= start_at),
     reason   TEXT    NOT NULL CHECK (reason = 'stop' OR reason = 'crash' OR reason = 'boot' OR reason = 'sleep' OR
-                     reason = 'pause' OR reason = 'full'),
+                     reason = 'pause' OR reason = 'full' OR reason = 'jump'),
     due_at   INTEGER                                 -- when people are told of it; NULL = they were
 ) STRICT;
 
