@@ -1787,12 +1787,14 @@ def up_text(flip: Flip) -> str:
 def deafness_messages(spans: list[DeafSpan], back: int, silent: list[str]) -> dict[str, Any]:
     """What to say of a time of not listening: since when, why, and who has been heard since."""
     length = span_text(sum(map(span_length, spans)) // 1000)
-    when = f"{utc_text(spans[0].start_at)} – {text_from_ms(spans[-1].end_at)[11:16]} UTC"
+    places = 16 if spans[-1].end_at - spans[0].start_at >= 600_000 else 19               # to the minute, or to the second
+    start, end = (text_from_ms(ms)[:places].replace("T", " ") for ms in (spans[0].start_at, spans[-1].end_at))
+    when = f"{start} – {end[11:] if start[:10] == end[:10] else end} UTC"
     times = f"{len(spans)} times, together " if len(spans) > 1 else ""
     why = "; ".join(dict.fromkeys(SPAN_TEXTS[span.reason] for span in spans))
     lines = [f"Not listening {when} ({times}{length}): {why}."]
     if back or silent:
-        lines.append(f"{back} of {back + len(silent)} are back." if silent else f"All {back} that were due since are back.")
+        lines.append(f"Back: {back} of {back + len(silent)}." if silent else f"All {back} that were due since are back.")
     if silent:
         more = f" and {len(silent) - 20} more" if len(silent) > 20 else ""
         lines.append(f"Still silent: {', '.join(silent[:20])}{more}.")
@@ -9748,6 +9750,9 @@ def main(argv: list[str] | None = None) -> int:
     except (StartupRefused, ValueError) as refused:
         print(f"alertlite: {refused}", file=sys.stderr)
         return getattr(refused, "code", 78)
+    except BrokenPipeError:                          # whoever read the output has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
     except Problem as problem:                       # the disk is full, or another program holds the database
         print(f"alertlite: {problem.message}", file=sys.stderr)
         return 75
