@@ -3630,6 +3630,23 @@ def is_full_error(error: sqlite3.Error, path: str) -> bool:
     return "full" in str(error) or "disk I/O error" in str(error) and not has_room(path)
 
 
+def is_fatal(error: BaseException | None) -> bool:
+    """Whether SQLite can be relied on no more."""
+    return isinstance(error, sqlite3.Error) and any(text in str(error) for text in FATAL_TEXTS)
+
+
+def is_damage(error: BaseException | None) -> bool:
+    """Whether the file does not hold what SQLite wrote into it."""
+    return isinstance(error, sqlite3.Error) and any(text in str(error) for text in FATAL_TEXTS[2:])
+
+
+def suspect(path: str, error: BaseException | None = None) -> None:
+    """Has the next start look at the whole file: always, or where this error speaks of damage."""
+    if error is None or is_damage(error):
+        with contextlib.suppress(OSError):
+            pathlib.Path(path + ".suspect").touch()
+
+
 def problem_of_sqlite(error: sqlite3.Error, path: str) -> Problem:
     """What to tell a client about a storage error (measured causes; a message never carries SQL or a path)."""
     text = str(error)
@@ -3690,10 +3707,13 @@ class Store:
                 release_ballast(path)                # else a full disk could not even be read
             self.restored = restore_damaged(path, os.fstat(self.lock_file.fileno()).st_size > 0, repairs)
             try:
+                if not place_of(path):
+                    make_database(path, size_limit)
                 self.db = on_refusal.enter_context(contextlib.closing(connect(path, size_limit)))
                 prepare_database(self.db, path)
-                self.place = place_of(path)
+                self.place, self.wal_place = place_of(path), place_of(path + "-wal")
             except sqlite3.DatabaseError as error:
+                suspect(path, error)
                 raise StartupRefused(f"{path} cannot be used: {error}. Restore a backup, or move the file away.", STORE_FAILED) from None
             on_refusal.pop_all()
         self.tables = Tables(self.db, RecentRows())
@@ -3818,7 +3838,7 @@ class Store:
         self.tables.forget_unwritten()
         if isinstance(error, sqlite3.Error):
             self.last_error, self.is_full = str(error), is_full_error(error, self.path)
-            if not self.is_full and any(text in str(error) for text in FATAL_TEXTS):
+            if not self.is_full and is_fatal(error):
                 self.break_down(f"the database cannot be written: {error}")
             error = problem_of_sqlite(error, self.path)
         for job in batch:
@@ -3830,15 +3850,21 @@ class Store:
         if self.fault is None:
             self.fault = fault
             log(1, f"{fault}: the process ends, to be started again")
-            with contextlib.suppress(OSError):       # the next start looks at the whole file
-                pathlib.Path(self.path + ".suspect").touch()
+            suspect(self.path)
             self.on_fault()
 
     def look_at_file(self) -> None:
         """Notices that the database was deleted, replaced or cut off: SQLite would go on writing into nowhere."""
-        if not self.fault and place_of(self.path) != self.place:
-            self.rescue()
-            self.break_down(f"{self.path} was deleted, replaced or cut off")
+        if self.fault:
+            return
+        if place_of(self.path) == self.place:
+            self.wal_place = place_of(self.path + "-wal") or self.wal_place
+            return
+        self.rescue()
+        if place_of(self.path + "-wal") == self.wal_place:           # whatever takes the file's place must not be mixed with it
+            for end in ("-wal", "-shm"):
+                pathlib.Path(self.path + end).unlink(missing_ok=True)
+        self.break_down(f"{self.path} was deleted, replaced or cut off")
 
     def rescue(self) -> None:
         """Writes what a database that was deleted still holds into a file of its own."""
@@ -3893,6 +3919,8 @@ class Store:
             reader.deadline = time.monotonic() + self.read_deadline
             yield reader.tables
         except sqlite3.Error as error:
+            if is_damage(error):
+                self.break_down(f"the database is damaged: {error}")
             raise problem_of_sqlite(error, self.path) from error
         finally:
             self.readers.put(reader)
@@ -3912,9 +3940,7 @@ class Store:
             with open(part, "rb") as file:
                 os.fsync(file.fileno())
             os.replace(part, target)
-            folder = os.open(os.path.dirname(os.path.abspath(target)), os.O_RDONLY | os.O_DIRECTORY)
-            os.fsync(folder)
-            os.close(folder)
+            sync_folder(target)
         except (OSError, sqlite3.Error) as error:
             with contextlib.suppress(OSError):
                 os.unlink(part)
@@ -4042,7 +4068,7 @@ def restore_damaged(path: str, known: bool, repairs: bool) -> str:
     try:
         damage = refuse_foreign_file(path, known, was_unclean)
     except sqlite3.DatabaseError as error:
-        if "locked" in str(error) or is_full_error(error, path) or not any(text in str(error) for text in FATAL_TEXTS[2:]):
+        if not is_damage(error):
             raise StartupRefused(f"{path} cannot be used: {error}", STORE_FAILED) from None
         damage = str(error)
     with contextlib.suppress(OSError):
@@ -4060,6 +4086,7 @@ def restore_damaged(path: str, known: bool, repairs: bool) -> str:
     with open(path + ".part", "rb+") as file:
         os.fsync(file.fileno())
     os.replace(path + ".part", path)
+    sync_folder(path)
     log(1, f"{found}; going on from the last good copy, {copy}")
     return f"{found}. What was stored since the last good copy is missing; {aside} may still hold it."
 
@@ -4098,6 +4125,9 @@ def refuse_foreign_file(path: str, known: bool, was_unclean: bool) -> str:
 
 
 def lost_database(path: str) -> StartupRefused:
+    """There was a database, and its file is gone; its WAL is moved away, lest it be mixed with whatever is put in its place."""
+    if not os.path.exists(path) and os.path.exists(path + "-wal"):
+        set_aside(path)
     others = sorted(str(file) for file in pathlib.Path(path).absolute().parent.glob(f"{os.path.basename(path)}.*")
                     if re.search(r"\.(last-good|damaged-[\d-]+|rescued-[\d-]+)$", str(file)))
     beside = f" Beside it: {', '.join(others)}." if others else ""
@@ -4133,12 +4163,32 @@ def connect_reader(path: str, is_over: Callable[[], bool]) -> sqlite3.Connection
     return db
 
 
+def make_database(path: str, size_limit: int) -> None:
+    """Makes a new database. It gets its name last, so that there is never half a one of that name."""
+    new = path + ".new"
+    for end in ("", "-wal", "-shm", "-journal"):
+        pathlib.Path(new + end).unlink(missing_ok=True)
+    with contextlib.closing(connect(new, size_limit)) as db:
+        create_tables(db)
+    os.replace(new, path)
+    sync_folder(path)
+
+
 def prepare_database(db: sqlite3.Connection, path: str) -> None:
-    """Creates the tables in a new file, migrates an old one."""
+    """Creates the tables in a file that somebody else made and left empty, migrates an old one."""
     if db.execute("PRAGMA user_version").fetchone()[0] == 0:
         create_tables(db)
     else:
         migrate(db, path, MIGRATIONS)
+
+
+def sync_folder(path: str) -> None:
+    """Makes sure that the name of a file is on the disk."""
+    folder = os.open(os.path.dirname(os.path.abspath(path)), os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def create_tables(db: sqlite3.Connection) -> None:
@@ -6287,8 +6337,11 @@ class Call:
     """One request, as handlers see it."""
     __slots__ = ("environ", "settings", "dialect", "methods", "caller", "request_id", "parsed", "_query")
 
+    MARK = "alertlite.call"                          # in the environment of whatever came as far as here
+
     def __init__(self, environ: dict[str, Any], settings: SimpleNamespace):
         self.environ, self.settings = environ, settings
+        environ[self.MARK] = True
         self.dialect = dialect_of(environ["PATH_INFO"])
         self.methods: tuple[str, ...] = ()           # that its address takes, once that is known
         self.caller: Caller | None = None
@@ -9195,24 +9248,42 @@ class JsonErrorTask(waitress.task.ErrorTask):
         self.write(body)
 
 
+HEADER_LINE = re.compile(rb"\n(host|transfer-encoding|content-length):([^\r\n]*)")
+HOST = re.compile(rb"([a-z0-9._~-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+UNPRINTED = re.compile(rb"[\x00-\x1f\x7f]")
+
+
+def ambiguity(first_line: bytes, lines: bytes) -> str | None:
+    """What two servers could read differently in the header of a request, in small letters; None = nothing."""
+    found: dict[bytes, list[bytes]] = {b"host": [], b"transfer-encoding": [], b"content-length": []}
+    for name, value in HEADER_LINE.findall(b"\n" + lines):
+        found[name].append(value.strip(b" \t"))
+    hosts, encodings = found[b"host"], found[b"transfer-encoding"]
+    if len(hosts) > 1 or not hosts and not first_line.endswith(b"http/1.0"):
+        return "one Host header is needed"
+    if hosts and not HOST.fullmatch(hosts[0]):
+        return "the Host header cannot be read"
+    if encodings and (found[b"content-length"] or len(encodings) > 1 or b"," in encodings[0] or not encodings[0]
+                      or not first_line.endswith(b"http/1.1")):
+        return "the length of the body is ambiguous"
+    return "the address has characters that cannot be seen" if UNPRINTED.search(first_line) else None
+
+
 class StrictParser(waitress.parser.HTTPRequestParser):
     """Refuses requests that two servers could read differently (reliability notes 4.1), and addresses that cannot be read."""
 
     def parse_header(self, header_plus: bytes) -> None:
         """ParsingError, which is answered with 400, where the header is ambiguous."""
-        first_line, _, lines = header_plus.partition(b"\r\n")
-        lines = b"\n" + lines.lower()
-        encodings = lines.count(b"\ntransfer-encoding:")
-        if lines.count(b"\nhost:") != 1 and not first_line.endswith(b"HTTP/1.0"):
-            raise waitress.parser.ParsingError("one Host header is needed")
-        if encodings > 1 or (encodings and b"\ncontent-length:" in lines):
-            raise waitress.parser.ParsingError("the length of the body is ambiguous")
-        if b" //" in first_line:
-            raise waitress.parser.ParsingError("the path begins with //")
+        first_line, _, lines = header_plus.lower().partition(b"\r\n")
+        problem = ambiguity(first_line, lines)
+        if problem:
+            raise waitress.parser.ParsingError(problem)
         try:
             super().parse_header(header_plus)
         except ValueError:
             raise waitress.parser.ParsingError("the address cannot be read") from None
+        if self.path.startswith("//"):
+            raise waitress.parser.ParsingError("the path begins with //")
 
 
 class Channel(waitress.channel.HTTPChannel):
@@ -9232,12 +9303,22 @@ class Channel(waitress.channel.HTTPChannel):
 
     def received(self, data: bytes) -> bool:
         """Keeps the time of a request from its first byte to its last; that of the first one from the connection on."""
+        before, now = self.request, time.monotonic()
         if self.begun_at is None:
-            self.begun_at = time.monotonic()
+            self.begun_at = now
         taken = super().received(data)
         if self.request is None:
-            self.begun_at, self.moved_at = None, time.monotonic()
+            self.begun_at, self.moved_at = None, now
+        elif before is not None and self.request is not before:
+            self.begun_at = now                      # the end of one request, and the beginning of the next
         return taken
+
+    def send_continue(self) -> None:
+        """Asks for the body, unless the request is refused anyway."""
+        if self.request.error is None:
+            super().send_continue()
+        else:
+            self.request.completed = True
 
     def handle_write(self) -> None:
         self.moved_at = time.monotonic()
@@ -9261,7 +9342,9 @@ class Channel(waitress.channel.HTTPChannel):
 
 
 LONGEST_IDLE = 60                                    # seconds that a connection may be kept without a request
-BUSY_ANSWER = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+BUSY_BODY = b'{"status": "error", "message": "too many connections from this address", "code": 503, "errors": null}'
+BUSY_ANSWER = (b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"
+               b"Connection: close\r\n\r\n%b") % (len(BUSY_BODY), BUSY_BODY)
 
 
 def accept_connection(limit: int, unlimited: str, server: Any, connection: socket.socket, address: Any, *given: Any, **named: Any) -> None:
@@ -9275,6 +9358,23 @@ def accept_connection(limit: int, unlimited: str, server: Any, connection: socke
         connection.close()
         return
     Channel(server, connection, address, *given, **named)
+
+
+def refuse_in_json(application: Callable) -> Callable:
+    """Around waitress' reading of a proxy's headers: what that refuses, as text, is answered like all other refusals."""
+    def call(environ: dict[str, Any], start_response: Callable) -> Iterable[bytes]:
+        answers: list[Any] = []
+        parts = application(environ, lambda *answer: answers.append(answer))
+        if Call.MARK in environ:                     # it came as far as to us
+            start_response(*answers[-1])
+            return parts
+        collections.deque(parts, 0)                  # it says its status only then
+        status = answers[-1][0]
+        body = json_text({"status": "error", "message": "the proxy's headers cannot be read", "code": int(status[:3]), "errors": None})
+        start_response(status, [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+        return [body]
+
+    return call
 
 
 def close_overdue(server: Any, now: float, deadline: float) -> None:
@@ -9427,6 +9527,8 @@ def make_server(api: Callable, settings: SimpleNamespace, host: str, port: int, 
             **({"trusted_proxy": settings.trusted_proxy, "trusted_proxy_count": 1,
                 "trusted_proxy_headers": {"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port"}}
                if settings.trusted_proxy else {}))
+    if settings.trusted_proxy:
+        server.application = refuse_in_json(server.application)
     server.channel_class = partial(accept_connection, settings.address_limit, settings.trusted_proxy)
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)      # a short queue is no news
     return server
@@ -9496,6 +9598,7 @@ def settle_memory() -> None:
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
     with contextlib.suppress(AttributeError, OSError):               # a C library without it
+        ctypes.CDLL(None).mallopt(-8, 2)             # M_ARENA_MAX: else each thread that ever sent something keeps memory of its own
         ctypes.CDLL(None).malloc_trim(0)
 
 
@@ -9554,8 +9657,9 @@ def serve(settings: SimpleNamespace) -> int:
         engine = Engine(store, Clock(), settings, read_event_types(settings.event_types))
         engine.begin_listening()
         return serve_engine(engine, host, port)
-    except Problem:
-        if store.fault:
+    except Problem as problem:
+        if store.fault or is_fatal(problem.__cause__):
+            log(1, f"the database fails: {store.fault or problem.__cause__}")
             return STORE_FAILED
         raise
     finally:
