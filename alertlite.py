@@ -2449,6 +2449,8 @@ SAVE_USER = save_sql("users", User._fields)
 SAVE_KEY = save_sql("api_keys", ApiKey._fields)
 
 
+WAL_SIZE = 4_194_304                               # bytes after which the WAL is moved into the file
+PAGE_SIZE = 1024                                   # bytes: a heartbeat writes one page, and flash wears out by the byte
 STORE_FAILED = 74                                  # exit status where the database fails, cannot be read, or is not what it was (EX_IOERR)
 LAST_GOOD = ".last-good"                           # after the database's name: the copy that a start can go on from
 LOCKED = 75                                        # exit status where another process uses the database
@@ -4138,14 +4140,16 @@ def lost_database(path: str) -> StartupRefused:
 def connect(path: str, size_limit: int = 1024) -> sqlite3.Connection:
     """A connection with every setting that durability depends on set, and read back. size_limit in megabytes."""
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
+    db.execute(f"PRAGMA page_size = {PAGE_SIZE}")    # of a new database; another one keeps its own
+    page_size = db.execute("PRAGMA page_size").fetchone()[0]
     wanted = {"busy_timeout": 5000, "journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "temp_store": 2, "cache_size": -8000,
-              "wal_autocheckpoint": 1000, "journal_size_limit": 4_194_304}
+              "wal_autocheckpoint": WAL_SIZE // page_size, "journal_size_limit": WAL_SIZE}
     for name, value in wanted.items():
         db.execute(f"PRAGMA {name} = {value}")
         found = db.execute(f"PRAGMA {name}").fetchone()[0]
         if found != value:
             raise StartupRefused(f"SQLite refuses {name}={value} for {path} (it stays {found}); is the file system a network one?")
-    db.execute(f"PRAGMA max_page_count = {size_limit * 1_048_576 // db.execute('PRAGMA page_size').fetchone()[0]}")
+    db.execute(f"PRAGMA max_page_count = {size_limit * 1_048_576 // page_size}")
     return db
 
 

@@ -6,7 +6,6 @@ import collections
 import contextlib
 import functools
 import http.client
-import itertools
 import json
 import os
 import pathlib
@@ -28,7 +27,8 @@ from test_store import counts, recount
 
 LONGEST_START = 30.0                                 # seconds; only a hang is a failure, machines are shared
 LONGEST_STOP = 30.0
-FILES = ("", "-wal", "-journal", ".lock")            # what a database consists of, but for what a crash leaves nothing of
+# What a database consists of, and what a new one is made as; but not what a crash leaves nothing of.
+FILES = tuple(f"{new}{end}" for new in ("", ".new") for end in ("", "-wal", "-journal")) + (".lock",)
 
 
 def wait_until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
@@ -169,6 +169,11 @@ def tampering(server: FaultyServer, *options: str, log: pathlib.Path | str = os.
 def under_strace(server: FaultyServer, *options: str, log: pathlib.Path | str = os.devnull, flags: tuple[str, ...] = ("-qq",)) -> list[str]:
     """The prefix of a start that is traced from its first instruction on; the traced process keeps its id (-D)."""
     return ["strace", "-D", "-f", *flags, "-o", str(log), *options]
+
+
+def any_of(calls: Iterable[str]) -> str:
+    """These calls as strace takes them, without those that this kind of machine does not know."""
+    return ",".join(f"?{call}" for call in calls)
 
 
 def on_files(server: FaultyServer) -> list[str]:
@@ -461,76 +466,97 @@ def read_trace(path: pathlib.Path, db: str) -> Iterator[Happening]:
 
 def happening_of(call: str, arguments: str, db: str) -> Happening | None:
     """What a call did, where that matters."""
-    where = re.search(r"<(TCP:\[[^\]]*\])>", arguments)
+    told = [unhex(text) for text in HEX.findall(arguments)]
     if call in ("sendto", "recvfrom"):
-        told = HEX.search(arguments)
-        return Happening(call, where[1], unhex(told[1]), 0) if where and told else None
-    named = re.match(r"\d+<((?:\\x[0-9a-f]{2})*)", arguments) or HEX.match(arguments)
-    name = unhex(named[1]).decode(errors="replace") if named else ""
-    if name == os.path.dirname(db):
+        where = re.search(r"<(TCP:\[[^\]]*\])>", arguments)
+        return Happening(call, where[1], told[0], 0) if where and told else None
+    opened = re.match(r"\d+<((?:\\x[0-9a-f]{2})*)", arguments)
+    names = [name.decode(errors="replace") for name in ([unhex(opened[1])] if opened else told)]
+    if names == [os.path.dirname(db)]:
         return Happening(call, FOLDER, b"", -1)
-    if not name.startswith(db) or name.removeprefix(db) not in FILES or " = -1 " in arguments:
+    short = [name.removeprefix(db) if name.startswith(db) else None for name in names]
+    if not short or short[0] not in FILES or " = -1 " in arguments:
         return None
-    told = HEX.search(arguments)
-    content = unhex(told[1]) if told and call in ("pwrite64", "write") else b""
+    if call.startswith("rename"):
+        return Happening("rename", short[0], names[1].removeprefix(db).encode(), -1)
     number = re.search(r", (\d+)(?:\) +=|\s*$)", arguments)
-    return Happening(call, name.removeprefix(db), content, int(number[1]) if number and call in ("pwrite64", "ftruncate") else -1)
+    return Happening("unlink" if call == "unlinkat" else call, short[0], told[0] if told and opened else b"",
+                     int(number[1]) if number and call in ("pwrite64", "ftruncate") else -1)
 
 
 class Disk:
-    """A folder of files, of which some changes were not synced yet. It is a strict one: the name of a new file and the end of
-    a deleted one are only certain after a sync of the folder."""
+    """A folder of files, of which some changes were not synced yet. It is a strict one: what a file is called, and that it was
+    deleted, is only certain after a sync of the folder."""
 
     def __init__(self) -> None:
-        self.synced: dict[str, bytes] = {}
-        self.named: set[str] = set()                 # files that a sync of the folder has made certain
-        self.unsynced: list[Happening] = []
+        self.names: dict[str, int] = {}              # as the program sees them: name -> number of the file
+        self.certain: dict[str, int] = {}            # as they are after a power cut at the worst
+        self.uncertain: list[tuple[str | None, str | None, int]] = []            # what was renamed since: from, to, number
+        self.synced: dict[int, bytes] = {}           # number -> content
+        self.unsynced: list[tuple[int, Happening]] = []
 
     def note(self, happening: Happening) -> None:
         """A change, or a sync of one file or of the folder, which makes its changes permanent."""
-        if happening.call not in ("fsync", "fdatasync"):
-            self.unsynced.append(happening)
-            return
-        of_folder = happening.file == FOLDER
-        is_certain = [change.call == "unlink" if of_folder else change.call != "unlink" and change.file == happening.file
-                      for change in self.unsynced]
-        if of_folder:
-            self.named |= {*self.synced, *(change.file for change in self.unsynced)}
-        self.synced = self.with_changes(list(itertools.compress(self.unsynced, is_certain)))
-        self.unsynced = [change for change, certain in zip(self.unsynced, is_certain) if not certain]
+        is_sync = happening.call in ("fsync", "fdatasync")
+        if is_sync and happening.file == FOLDER:
+            self.certain, self.uncertain = dict(self.names), []
+        elif is_sync:
+            number = self.names.get(happening.file)
+            self.synced = self.contents([change for change in self.unsynced if change[0] == number])
+            self.unsynced = [change for change in self.unsynced if change[0] != number]
+        elif happening.call in ("unlink", "rename"):
+            number, to = self.names.pop(happening.file), happening.content.decode() if happening.call == "rename" else None
+            self.uncertain.append((happening.file, to, number))
+            if to is not None:
+                self.names[to] = number
+        else:
+            if happening.file not in self.names:
+                number = len(self.synced)
+                self.names[happening.file], self.synced[number] = number, b""
+                self.uncertain.append((None, happening.file, number))
+            self.unsynced.append((self.names[happening.file], happening))
 
-    def with_changes(self, changes: list[Happening]) -> dict[str, bytes]:
+    def contents(self, changes: Iterable[tuple[int, Happening]]) -> dict[int, bytes]:
         """The files after some of the changes."""
-        files = {name: bytearray(content) for name, content in self.synced.items()}
-        for change in changes:
-            if change.call == "unlink":
-                files.pop(change.file, None)
-                continue
-            content = files.setdefault(change.file, bytearray())
+        files = {number: bytearray(content) for number, content in self.synced.items()}
+        for number, change in changes:
+            content = files[number]
             at = len(content) if change.call == "write" else change.at
             content.extend(bytes(max(0, at - len(content))))
             content[at:at + len(change.content)] = change.content
             if change.call == "ftruncate":
                 del content[at:]
-        return {name: bytes(content) for name, content in files.items()}
+        return {number: bytes(content) for number, content in files.items()}
+
+    def folder(self, contents: dict[int, bytes], renames: Iterable[tuple[str | None, str | None, int]]) -> dict[str, bytes]:
+        """The files by their names after some of the renamings."""
+        names = dict(self.certain)
+        for old, new, number in renames:
+            if old is not None:
+                names.pop(old, None)
+            if new is not None:
+                names[new] = number
+        return {name: contents[number] for name, number in names.items()}
 
     def after_power_loss(self, policy: str, dice: random.Random) -> dict[str, bytes]:
         """The files as they may be found: of what was not synced nothing is there, all, some, or the last by half."""
         if policy == "dropped":
-            return {name: content for name, content in self.synced.items() if name in self.named}
+            return self.folder(self.synced, [])
         if policy == "kept":
-            return self.with_changes(self.unsynced)
+            return self.folder(self.contents(self.unsynced), self.uncertain)
         if policy == "random":
-            files = self.with_changes([change for change in self.unsynced if dice.random() < 0.5])
-            return {name: content for name, content in files.items() if name in self.named or dice.random() < 0.5}
+            contents = self.contents([change for change in self.unsynced if dice.random() < 0.5])
+            return self.folder(contents, [rename for rename in self.uncertain if dice.random() < 0.5])
         torn = [*self.unsynced]
         if torn:
-            torn[-1] = torn[-1]._replace(content=torn[-1].content[:len(torn[-1].content) // 2])
-        return self.with_changes(torn)
+            number, last = torn[-1]
+            torn[-1] = number, last._replace(content=last.content[:len(last.content) // 2])
+        return self.folder(self.contents(torn), self.uncertain)
 
 
 POLICIES = ("dropped", "kept", "random", "torn")
-CHANGES = ("pwrite64", "write", "ftruncate", "unlink", "fsync", "fdatasync")
+CHANGES = ("pwrite64", "write", "ftruncate", "unlink", "rename", "fsync", "fdatasync")
+RECORDED = (*CHANGES, "unlinkat", "renameat", "renameat2", "sendto", "recvfrom")
 
 
 def answered_requests(content: bytes) -> list[str]:
