@@ -4062,17 +4062,36 @@ def set_aside(path: str) -> str:
     return aside
 
 
+def find_damage(path: str, known: bool, was_unclean: bool) -> str:
+    """What is wrong with a database ('' = nothing). StartupRefused as by refuse_foreign_file, and where it cannot be read."""
+    try:
+        return refuse_foreign_file(path, known, was_unclean)
+    except sqlite3.DatabaseError as error:
+        if is_damage(error):
+            return str(error)
+        raise StartupRefused(f"{path} cannot be used: {error}", STORE_FAILED) from None
+
+
+def refuse_unreadable(path: str) -> None:
+    """StartupRefused where the disk does not give back what is in a database: that says nothing about what is in it."""
+    try:
+        for name in filter(os.path.exists, (path, path + "-wal")):
+            with open(name, "rb") as file:
+                while file.read(1_048_576):
+                    pass
+    except OSError as error:
+        raise StartupRefused(f"{path} cannot be read: {error.strerror}", STORE_FAILED) from None
+
+
 def restore_damaged(path: str, known: bool, repairs: bool) -> str:
     """Looks at a database before it is opened. A damaged one is set aside, never replaced by an empty one: a start goes on
     from the last good copy, and says so in what is returned ('' = all is well); without a copy it ends, status 74. Where it must
     not repair, a damaged database is only refused."""
     was_unclean = any(os.path.exists(path + end) and (end != "-wal" or os.path.getsize(path + end)) for end in ("-wal", ".suspect"))
-    try:
-        damage = refuse_foreign_file(path, known, was_unclean)
-    except sqlite3.DatabaseError as error:
-        if not is_damage(error):
-            raise StartupRefused(f"{path} cannot be used: {error}", STORE_FAILED) from None
-        damage = str(error)
+    damage = find_damage(path, known, was_unclean)
+    if damage:                                       # a disk that cannot be read for a moment looks the same
+        refuse_unreadable(path)
+        damage = find_damage(path, known, True)
     with contextlib.suppress(OSError):
         os.unlink(path + ".suspect")
     if not damage:

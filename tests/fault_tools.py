@@ -219,8 +219,9 @@ class Session:
 
     OK = frozenset({200, 201})
 
-    def __init__(self, server: FaultyServer, sink: GatedSink, name: str = "session"):
-        self.server, self.sink, self.name, self.path = server, sink, name, f"/{server.folder.name}"
+    def __init__(self, server: FaultyServer, sink: GatedSink, name: str = "session", said: str = "done"):
+        """said: what its pings send."""
+        self.server, self.sink, self.name, self.path, self.said = server, sink, name, f"/{server.folder.name}", said
         self.facts: dict[str, Fact] = {}
         self.statuses: collections.Counter[int] = collections.Counter()
         self.answered: list[tuple[str, int]] = []    # method and status of each request, in order
@@ -304,7 +305,7 @@ class Session:
     def ping(self, action: str = "") -> None:
         """A ping, which counts: one that is answered 202 will be stored later."""
         if self.check:
-            answer = self.ask("POST", f"/ping/{self.check}{action}", {"said": "done"})
+            answer = self.ask("POST", f"/ping/{self.check}{action}", {"said": self.said})
             self.pings += answer.status == 200
             self.keep(answer, f"ping {self.pings}", "SELECT n_pings >= ? AND n_pings = (SELECT count(*) FROM pings WHERE check_seq = seq)"
                       " FROM checks WHERE code = ?", self.pings, self.check)

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from conftest import FULL
 from test_store import counts, recount
 
 pytestmark = pytest.mark.slow                      # each test starts processes; continuous integration runs them all
@@ -107,20 +108,23 @@ def check_whole(server: Any) -> None:
         assert db.execute("PRAGMA foreign_key_check").fetchall() == []
 
 
-@pytest.mark.parametrize("cycles", [3, pytest.param(50, marks=pytest.mark.slow)])
-def test_nothing_acknowledged_is_lost_when_the_server_is_killed(server: Any, cycles: int) -> None:
-    dice, everybody, acknowledged = random.Random(cycles), [], 0
+@pytest.mark.parametrize("cycles", [3, 500 if FULL else 50])
+def test_nothing_acknowledged_is_lost_when_the_server_is_killed(server: Any, record_property: Any, cycles: int) -> None:
+    dice, everybody, acknowledged, ready = random.Random(cycles), [], 0, []
     for cycle in range(cycles):
         clients = load(server, f"cycle{cycle}", dice.uniform(0.05, 0.5), server.kill)
         before = time.monotonic()
         server.start()
-        assert time.monotonic() - before <= LONGEST_RESTART
+        ready.append(time.monotonic() - before)
+        assert ready[-1] <= LONGEST_RESTART
         acknowledged += check_kept(server, clients)
         everybody += clients
     assert acknowledged > 20 * cycles, "the server was killed at work"
     check_kept(server, everybody)
     check_whole(server)
     assert "defect" not in server.output() and "Traceback" not in server.output()
+    record_property(f"SIGKILL under load, {cycles} times", f"{acknowledged} acknowledged reports and beats, 0 lost, 0 transactions by half; ready"
+                    f" again after {sorted(ready)[len(ready) // 2]:.2f} s in the middle, {max(ready):.2f} s at most")
 
 
 def test_nothing_acknowledged_is_lost_when_the_server_is_stopped_at_work(server: Any) -> None:
