@@ -4193,6 +4193,8 @@ def make_database(path: str, size_limit: int) -> None:
         pathlib.Path(new + end).unlink(missing_ok=True)
     with contextlib.closing(connect(new, size_limit)) as db:
         create_tables(db)
+        if db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:              # at the close nobody would hear of an error
+            raise StartupRefused(f"{new} cannot be written", STORE_FAILED)
     os.replace(new, path)
     sync_folder(path)
 
@@ -4849,6 +4851,7 @@ class Engine:
         self.signs_lock = threading.Lock()
         self.refused_since: int | None = None        # there were too many even for the memory
         self.clock_is_stored = True
+        self.said_full_at = 0
         self.was_full = True                         # or may have been, when this process started
         self.copied_at, self.copied_commits = clock.monotonic(), 0       # when a copy was last begun, or the start
         self.alive = AliveMark(settings.memory_folder)
@@ -5081,8 +5084,11 @@ class Engine:
             self.store.write(lambda tables: tables.prune(PRUNE_BATCH))
             self.store.checkpoint()
         done = "the disk space that was held ready is in use now" if freed else "the oldest of what is over is deleted"
-        log(2, f"the disk or the database is full: {done}")
-        now, report = self.clock.now(), self._full_report("critical", f"The disk or the database is full; {done}.")
+        now = self.clock.now()
+        if freed or now - self.said_full_at > 60_000:
+            self.said_full_at = now
+            log(2, f"the disk or the database is full: {done}")
+        report = self._full_report("critical", f"The disk or the database is full; {done}.")
         self.store.write(lambda tables: self._receive(tables, report, now, None))
 
     def keep_ballast(self) -> None:
@@ -8916,6 +8922,7 @@ class Timer(Loop):
         engine.store.look_at_file()
         if engine.store.is_full:
             engine.make_room()
+        engine.store_signs()
         if self.beat - self.kept_at >= 10:
             self.kept_at = self.beat
             engine.keep_ballast()

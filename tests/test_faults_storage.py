@@ -214,8 +214,6 @@ def failures_of(server: FaultyServer, session: Session, status: int) -> list[str
     return wrong
 
 
-# NOT YET: at the first start an error while the new database is moved out of its WAL, as it is closed, is not seen: it gets its
-# name all the same, and the next start finds it damaged
 def test_a_failing_disk_ends_the_server_and_loses_nothing(
         strace: None, make_faulty: Any, sink: GatedSink, record_property: Any) -> None:
     points = [point for point in count_calls(make_faulty(), sink) if point.call in FAILING_CALLS]
@@ -405,8 +403,6 @@ class RefusingDisk:
             yield
 
 
-# NOT YET: the pings and heartbeats that were kept in memory are stored with the next ping or heartbeat, or when something is
-# due, or at a stop, and not as soon as there is room
 @pytest.mark.parametrize("kind", [SmallDisk, RefusingDisk])
 def test_a_full_disk_is_said_and_survived(make_faulty: Any, sink: GatedSink, kind: Any, record_property: Any) -> None:
     server = make_faulty(ALERTLITE_THREADS="6")
@@ -559,9 +555,10 @@ def wait_for_trouble(server: FaultyServer) -> Any:
 # --- the file is damaged
 
 def damage_pages(path: pathlib.Path) -> None:
+    size = path.stat().st_size
     with open(path, "r+b") as file:
-        file.seek(4096)
-        file.write(random.Random(5).randbytes(16 * 4096))
+        file.seek(size // 4)
+        file.write(random.Random(5).randbytes(size // 2))
 
 
 def damage_header(path: pathlib.Path) -> None:
@@ -576,11 +573,11 @@ def damage_first_page(path: pathlib.Path) -> None:
 
 
 # What is done to a stopped database, whether the stop was a clean one, the exit status of the next start, and what it says.
-# After a clean stop nobody looks for damage: the first start that stumbles over it leaves that to the second.
+# After a clean stop nobody looks for damage: the first start that stumbles over it leaves that to the second. (After an unclean
+# one the WAL holds the first page, and heals it.)
 DAMAGED = [
     (damage_pages, False, LEFT_TO_SYSTEMD, "damaged.*Restore a backup"),
     (damage_pages, True, LEFT_TO_SYSTEMD, "damaged.*Restore a backup"),
-    (damage_first_page, False, LEFT_TO_SYSTEMD, "damaged.*Restore a backup"),
     (damage_first_page, True, LEFT_TO_SYSTEMD, "damaged.*Restore a backup"),
     (damage_header, False, LEFT_TO_SYSTEMD, "damaged.*Restore a backup"),
     (damage_header, True, LEFT_TO_SYSTEMD, "damaged.*Restore a backup"),
