@@ -1786,7 +1786,8 @@ def up_text(flip: Flip) -> str:
 
 def deafness_messages(spans: list[DeafSpan], back: int, silent: list[str]) -> dict[str, Any]:
     """What to say of a time of not listening: since when, why, and who has been heard since."""
-    length = span_text(sum(map(span_length, spans)) // 1000)
+    total = sum(map(span_length, spans))             # 0 where the host started with a clock that cannot be right
+    length = span_text(total // 1000) if total >= 1000 else "an unknown time"
     places = 16 if spans[-1].end_at - spans[0].start_at >= 600_000 else 19               # to the minute, or to the second
     start, end = (text_from_ms(ms)[:places].replace("T", " ") for ms in (spans[0].start_at, spans[-1].end_at))
     when = f"{start} – {end[11:] if start[:10] == end[:10] else end} UTC"
@@ -2804,19 +2805,19 @@ class Tables:
 
     def count_heard(self, customer: str, since: int) -> int:
         """How many heartbeats and checks of a customer were heard since a moment."""
-        return self.row("SELECT (SELECT count(*) FROM heartbeats JOIN beats ON heartbeat = seq WHERE customer = ? AND received_at >= ?)"
-                        " + (SELECT count(*) FROM checks WHERE customer = ? AND status = 'up' AND last_ping_at >= ?)",
+        return self.row("SELECT (SELECT count(*) FROM heartbeats JOIN beats ON heartbeat = seq WHERE customer = ? AND received_at > ?)"
+                        " + (SELECT count(*) FROM checks WHERE customer = ? AND status = 'up' AND last_ping_at > ?)",
                         (customer, since, customer, since))[0]
 
     def find_unheard(self, customer: str, start: int, end: int, now: int, limit: int) -> tuple[list[Heartbeat], list[Check]]:
         """The heartbeats and checks of a customer that were not silent before start and have not been heard since end, though
         they were due by now; of cron checks all that have not been heard."""
         beats = self.rows(
-            f"SELECT {HEARTBEAT_COLUMNS} FROM heartbeats JOIN beats ON heartbeat = seq WHERE customer = ? AND timeout > 0 AND received_at < ?"
+            f"SELECT {HEARTBEAT_COLUMNS} FROM heartbeats JOIN beats ON heartbeat = seq WHERE customer = ? AND timeout > 0 AND received_at <= ?"
             " AND received_at + CASE gap WHEN 0 THEN timeout * 1000 ELSE gap END <= ? AND received_at + timeout * 1000 > ?"
             " ORDER BY seq LIMIT ?", (customer, end, now, start, limit))
         checks = self.rows(
-            f"SELECT {CHECK_COLUMNS} FROM checks WHERE customer = ? AND last_ping_at < ? AND (status = 'down' AND down_at >= ? OR"
+            f"SELECT {CHECK_COLUMNS} FROM checks WHERE customer = ? AND last_ping_at <= ? AND (status = 'down' AND down_at >= ? OR"
             " status = 'up' AND (kind = 'cron' OR last_ping_at + CASE gap WHEN 0 THEN timeout * 1000 ELSE gap END <= ?))"
             " ORDER BY seq LIMIT ?", (customer, end, start, now, limit))
         return [Heartbeat(*row) for row in beats], [Check(*row) for row in checks]
@@ -4833,6 +4834,7 @@ LONGEST_OFF = 31 * 86_400_000                        # milliseconds for which a 
 TOLD_JUMP = 5_000                                    # milliseconds by which the clock must have been set to be recorded
 MOST_SIGNS = 10_000                                  # signs of life that are kept in memory while the disk is full
 PRUNE_BATCH = 100                                    # rows that go at a time when there is no room
+MOST_JUMPS = 3                                       # of the clock in an hour that can mean a pause; more mean a bad clock
 MOST_STARTS = 3                                      # in an hour; more are an alert
 EXPIRE_BATCH = 100                                   # rows that the timer handles in one transaction
 NO_EVENT = ""                                        # instead of an alert's own event: the caller tells of it
@@ -4847,6 +4849,8 @@ class Engine:
         self.store, self.clock, self.settings = store, clock, settings
         self.listening = ALWAYS
         self.unsaved_spans: list[DeafSpan] = []      # noticed, and not yet stored
+        self.stopped_at: int | None = None           # since when nobody new is heard
+        self.is_watched = False                      # by a timer, which looks at the clock every second
         self.signs: list[Callable[[Tables], Any]] = []               # signs of life that the disk has no room for
         self.signs_lock = threading.Lock()
         self.refused_since: int | None = None        # there were too many even for the memory
@@ -4921,14 +4925,28 @@ class Engine:
             self._note_deaf(self.last_heard, now, "boot" if known and not is_same_boot else "stop" if stopped else "crash")
         wall = self.clock.wall()
         with contextlib.suppress(StorageFull):       # then it is stored when there is room
-            self._set_clock(TIMELINE.corrected(now if is_same_boot else self.booted_at, now, wall), now, TIMELINE.jump(now, wall),
+            self._set_clock(TIMELINE.corrected(
+                now if is_same_boot and not known.get("held") else self.booted_at, now, wall), now, TIMELINE.jump(now, wall),
                             reviews=bool(known.get("held")), starts=True)
             self.save_spans()
 
+    def stop_listening(self) -> None:
+        """A stop on purpose: from now on nobody new is heard, and nobody is judged."""
+        self.stopped_at = self.stopped_at or self.clock.now()
+
     def end_listening(self) -> None:
-        """A stop on purpose: from now on nobody listens."""
-        now = self.clock.now()
-        self.store.write(lambda tables: tables.save_fact("stopped_at", str(now)))
+        """Stores since when nobody has listened."""
+        self.stop_listening()
+        self.store.write(lambda tables: tables.save_fact("stopped_at", str(self.stopped_at)))
+
+    def sent_at(self, claimed: int | None) -> int | None:
+        """When a sender says that it sent something; None, which stands for now, as long as our clock may be wrong: nobody could
+        say what the time was by that."""
+        return None if self.listening.cron_held else claimed
+
+    def judging_time(self) -> int:
+        """The time by which silence may be judged and shown: where a timer watches the clock, that of its last look."""
+        return self.looked_at if self.is_watched else self.clock.now()
 
     def may_judge_cron(self) -> bool:
         """Whether the clock is right, or has to be taken for right."""
@@ -4948,7 +4966,8 @@ class Engine:
         self.save_spans()
         jump = TIMELINE.jump(now, wall)
         if jump and self.clock.now() - now < 500:    # else the two readings do not belong together
-            if jump >= TOLD_JUMP:                    # a virtual host that was paused knows of it by this alone
+            jumps = sum(span.reason == "jump" and span.end_at > now - 3_600_000 for span in self.listening.spans)
+            if jump >= TOLD_JUMP and jumps < MOST_JUMPS:             # a virtual host that was paused knows of it by this alone
                 self._note_deaf(now, now, "jump")
             # before the clock was right for the first time since the host started, it never was
             self._set_clock(TIMELINE.corrected(self.booted_at if self.listening.cron_held else now, now, wall), now, jump)
@@ -5002,7 +5021,7 @@ class Engine:
 
     def _note_deaf(self, start: int, end: int, reason: str) -> None:
         """Nobody was heard for a while: counts from now on, and is stored as soon as that is possible."""
-        span = DeafSpan(None, start, end, reason, end + self.settings.settle_time * 1000)
+        span = DeafSpan(None, start, end, reason, None if reason == "jump" else end + self.settings.settle_time * 1000)
         self.listening = self.listening._replace(spans=(*self.listening.spans, span)[-MOST_SPANS:])
         self.unsaved_spans.append(span)
         if span_length(span) > DEAF_AFTER:
@@ -5139,7 +5158,7 @@ class Engine:
         """A report of a problem. Forbidden where a policy refuses it, Invalid for another's customer, Conflict for a used id.
         reopens: whether a report of something finished opens that again, or makes a new alert."""
         now = self.clock.now()
-        report = report._replace(customer=self.customer_for(report.customer, caller))
+        report = report._replace(customer=self.customer_for(report.customer, caller), created_at=self.sent_at(report.created_at))
         self.refuse_by_policy(report, needs_service=reopens)
         if report.event in self.settings.heartbeat_events and reopens:
             wanted = {"environment": report.environment, "severity": report.severity, "service": report.service, "group": report.group}
@@ -5311,7 +5330,7 @@ class Engine:
     def record_heartbeat(self, beat: Beat, caller: Caller) -> Heartbeat:
         """A sign of life. Invalid for another's customer, Conflict for a used id."""
         now = self.clock.now()
-        beat = beat._replace(customer=self.customer_for(beat.customer, caller))
+        beat = beat._replace(customer=self.customer_for(beat.customer, caller), created_at=self.sent_at(beat.created_at))
         return self.write_sign(lambda tables: self._beat(tables, beat, now),
                                lambda tables: self._heard(tables.find_heartbeat(beat.origin, beat.customer), beat, now))
 
@@ -5360,7 +5379,7 @@ class Engine:
         self.store.write(work)
 
     def heartbeat_status(self, beat: Heartbeat, now: int) -> str:
-        return heartbeat_status(beat, now, self.listening, self.settings.heartbeat_max_latency)
+        return heartbeat_status(beat, min(now, self.judging_time()), self.listening, self.settings.heartbeat_max_latency)
 
     # --- checks
 
@@ -5663,7 +5682,7 @@ class Engine:
         def work(tables: Tables) -> str:
             if event_type not in {kind.name for kind in tables.list_event_types()}:
                 raise Invalid(f"event type {event_type[:100]!r} does not exist")
-            return tables.insert_event(event_type, customer, now, None, messages, self.settings.event_retention, at=happened_at)
+            return tables.insert_event(event_type, customer, now, None, messages, self.settings.event_retention, at=self.sent_at(happened_at))
 
         return self.store.write(work)
 
@@ -5750,7 +5769,7 @@ class Engine:
 
     def expire_due(self, now: int | None = None) -> Expired:
         """Everything that was due by now, in batches, each a transaction of its own; returns what was done."""
-        now = self.clock.now() if now is None else now
+        now = self.judging_time() if now is None else now
         done = Expired([], [], [], [], [], [])
         while (batch := self.expire_some(now)).reviewed:
             done = Expired(*(whole + part for whole, part in zip(done, batch)))
@@ -7875,7 +7894,7 @@ def show_check(check: Check, version: str, base: str, receivers: Iterable[str], 
 
 
 def show_checks(api: Api, call: Call, version: str, checks: list[Check], receivers: dict[int, list[str]]) -> list[dict[str, Any]]:
-    now, listening = api.clock.now(), api.engine.listening
+    now, listening = api.engine.judging_time(), api.engine.listening
     is_full = scope_is_granted("write:checks", call.caller.scopes)
     return [show_check(check, version, call.base, receivers.get(check.seq, ()), now, listening, is_full) for check in checks]
 
@@ -8104,7 +8123,7 @@ def badge_svg(label: str, status: str) -> bytes:
 
 def badge_answer(api: Api, checks: list[Check], label: str, form: str, three_states: bool) -> Any:
     """What a badge about these checks says, as svg, json or shields (spec/healthchecks.md 7.2)."""
-    states = collections.Counter(check_status(check, api.clock.now(), api.engine.listening) for check in checks)
+    states = collections.Counter(check_status(check, api.engine.judging_time(), api.engine.listening) for check in checks)
     status = "down" if states["down"] else "late" if states["grace"] and three_states else "up"
     if form == "svg":
         return 200, badge_svg(label, status), {"Content-Type": "image/svg+xml"}
@@ -8883,6 +8902,7 @@ class Timer(Loop):
     def __init__(self, engine: Engine):
         super().__init__("timer", engine)
         self.due_lock = threading.Lock()             # writers note deadlines while the timer looks for the next one
+        engine.is_watched = True
         self.due: int | None = engine.next_due()
         self.kept_at = 0.0                           # monotonic seconds
         self.last_problem = ""
@@ -8940,7 +8960,7 @@ class Timer(Loop):
         now = self.engine.look_at_clock()
         with self.due_lock:
             due = self.due
-            if due is None or due > now:
+            if due is None or due > now or self.engine.stopped_at is not None:
                 return
             self.due = None                          # a write may note a nearer one meanwhile
         try:
@@ -9708,6 +9728,7 @@ def serve_engine(engine: Engine, host: str, port: int) -> int:
     stopping, wake = threading.Event(), server.pull_trigger
 
     def stop(*_: Any) -> None:
+        engine.stop_listening()
         stopping.set()
         wake()
 

@@ -212,6 +212,7 @@ def test_what_was_not_heard_is_told_once_after_settling_with_who_is_still_silent
         ping(app, code)
     app.call("POST", "/heartbeat", {"origin": "host", "timeout": 86400})
     restart(app, 3 * 3600, settle_time="600")
+    app.clock.advance(1)
     ping(app, back)
     pass_time(app, 590)
     app.engine.expire_due()
@@ -276,6 +277,63 @@ def test_our_time_goes_on_where_it_was_after_a_restart_however_the_clock_was_set
     start_on(app, clock)
     assert 0 <= clock.now() - before - 10_000 <= 60_000, "a clock that cannot be right does not count"
     assert alertlite.text_from_ms(clock.now())[:4] == "2010", "but it is what people see"
+
+
+def test_silence_is_judged_by_the_last_look_at_the_clock_where_somebody_looks(app: Any) -> None:
+    app.call("POST", "/heartbeat", {"origin": "probe", "timeout": 60})
+    code = create(app)
+    ping(app, code)
+    alertlite.Timer(app.engine)
+    app.clock.advance(5000)                          # the process was held, and nobody has noticed it yet
+    assert app.engine.expire_due().silent == [] and app.events() == []
+    assert app.get("/heartbeats")["heartbeats"][0]["status"] == "ok"
+    assert app.call("GET", f"/api/v3/checks/{code}").json["status"] == "up"
+
+
+def test_from_a_stop_on_nobody_is_judged_and_the_span_counts_from_there(app: Any) -> None:
+    app.call("POST", "/heartbeat", {"origin": "probe", "timeout": 60})
+    app.engine.begin_listening()
+    timer = alertlite.Timer(app.engine)
+    pass_time(app, 50)
+    app.engine.stop_listening()
+    pass_time(app, 30)
+    timer.pass_once()
+    assert app.events() == [], "a receiver that hangs keeps the stop waiting"
+    restart(app, 10)
+    assert stored_spans(app) == [(50, 40, "stop")]
+
+
+def test_what_a_sender_says_of_the_time_does_not_count_while_the_clock_may_be_wrong(app: Any) -> None:
+    app.engine.listening = Listening(cron_held=True)
+    alert = app.post_alert(createTime="2050-01-01T00:00:00.000Z")
+    assert alert["createTime"] == "2030-01-01T00:00:00.000Z"
+    beat = app.call("POST", "/heartbeat", {"origin": "probe", "createTime": "2050-01-01T00:00:00.000Z"}).json["heartbeat"]
+    assert (beat["createTime"], beat["latency"]) == ("2030-01-01T00:00:00.000Z", 0)
+
+
+def test_a_clock_that_is_set_to_and_fro_hides_nobody_for_long(app: Any) -> None:
+    clock = HostClock(FakeClock().ms)
+    start_on(app, clock)
+    app.call("POST", "/heartbeat", {"origin": "probe", "timeout": 60})
+    for _ in range(20):
+        clock.advance(5)
+        clock.error = 0 if clock.error else 10_000
+        app.engine.look_at_clock()
+        app.engine.expire_due()
+    assert [span.reason for span in app.engine.listening.spans] == ["jump"] * 3
+    assert "heartbeat_expired" in app.events()
+
+
+def test_a_start_whose_length_nobody_can_know_is_told_as_such(app: Any) -> None:
+    clock = HostClock(FakeClock().ms)
+    start_on(app, clock)
+    ping(app, create(app, timeout=60, grace=60))
+    clock.restart(3600, -60 * 365 * DAY)
+    start_on(app, clock)
+    pass_time(app, 700)
+    app.engine.expire_due()
+    told = [json.loads(row[6])["title"] for row in app.stored()["events"] if row[2] == "not_listening"]
+    assert told == ["Was not listening for an unknown time; 1 still silent"]
 
 
 # --- the scenarios (reliability, part 2)
