@@ -427,19 +427,19 @@ class AliveMark:
         """folder: '' = there is no such file."""
         self.path = os.path.join(folder, "alive") if folder else ""
 
-    def read(self, boot: str) -> int | None:
-        """Our time of the last move in this run of the host; None = unknown."""
+    def read(self, mark: str) -> int | None:
+        """Our time of the last move under this mark: in this run of the host, with this database. None = unknown."""
         with contextlib.suppress(OSError, ValueError):
-            marked_boot, ms = pathlib.Path(self.path).read_text(encoding="ascii").split() if self.path else ("", "")
-            return int(ms) if marked_boot == boot else None
+            found, ms = pathlib.Path(self.path).read_text(encoding="ascii").split() if self.path else ("", "")
+            return int(ms) if found == mark else None
         return None
 
-    def write(self, boot: str, now: int) -> None:
+    def write(self, mark: str, now: int) -> None:
         if self.path:
             with contextlib.suppress(OSError):
                 file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
                 try:
-                    os.pwrite(file, f"{boot} {now:020}".encode("ascii"), 0)
+                    os.pwrite(file, f"{mark} {now:020} ".encode("ascii").ljust(120), 0)
                 finally:
                     os.close(file)
 
@@ -472,7 +472,8 @@ class Timeline:
 
     def jump(self, now: int, wall: int) -> int:
         """By how much the clock was set since we looked, to the second."""
-        return round((wall - now - self.offset) / 1000) * 1000
+        jump = wall - now - self.offset
+        return round(jump / 1000) * 1000 if abs(jump) >= 750 else 0
 
     def corrected(self, start: int, now: int, wall: int) -> Timeline:
         """The timeline on which, from start on, the clock shows what it shows now."""
@@ -1095,6 +1096,8 @@ SPAN_TEXTS = {"stop": "it was stopped", "crash": "it ended without notice", "boo
 STARTS = ("stop", "crash", "boot")                   # the reasons after which alertlite was started
 DEAF_AFTER = 7_000                                   # milliseconds without a look at the clock
 LONG_SPAN = 30_000                                   # milliseconds from which a span may have swallowed a late sign of life too
+MOST_MISSED_SLOTS = 20                               # times due in a row that are excused
+MOST_MISSED_RUNS = 3                                 # stretches of runs of a cron check that are excused one after the other
 TOLD_SPAN = 60_000                                   # milliseconds from which people are told of a span though nobody is silent
 
 
@@ -1121,7 +1124,10 @@ def first_heard(base: int, step: int, late: int, spans: list[DeafSpan]) -> int:
     """Of the times at which a regular sender is due, the first at which it was to be heard. Milliseconds."""
     early = min(max(step // 20, 1000), 60_000)       # how exactly senders keep their time
     due = base + step
-    while span := deafening(spans, due, early, late):
+    for _ in range(MOST_MISSED_SLOTS):
+        span = deafening(spans, due, early, late)
+        if span is None:
+            break
         due = base + step * max((due - base) // step + 1, -((base - span.end_at - early) // step))
     return due
 
@@ -1140,7 +1146,19 @@ def silent_from(heard_at: int, period: int, gap: int, grace: int, listening: Lis
     spans = [span for span in spans if span.end_at > base]
     steps = [period, gap] if 0 < gap < period and base == heard_at else [period]
     late = {step: max(grace, min(period - step, step)) for step in steps}
-    return max(base + period + grace, *(first_heard(base, step, late[step], spans) + late[step] for step in steps))
+    deadline = max(base + period + grace, *(first_heard(base, step, late[step], spans) + late[step] for step in steps))
+    return min(deadline, listened_for(3 * (period + grace), heard_at, listening))
+
+
+def listened_for(span: int, since: int, listening: Listening) -> int:
+    """When we will have listened for so long since a moment: whoever was not heard in all that time is silent, however often it
+    was cut into pieces. Milliseconds."""
+    moment = since + span
+    for deaf in listening.since(since):
+        if deaf.start_at >= moment:
+            break
+        moment += deaf.end_at - max(deaf.start_at, since)
+    return moment
 
 
 class Heartbeat(NamedTuple):
@@ -1392,7 +1410,11 @@ def next_run(schedule: str, tz: str, after: int) -> int | None:
 
 @lru_cache(maxsize=4096)
 def _next_run(schedule: str, tz: str, minute: int) -> int | None:
-    cron, zone = parse_cron(schedule), zone_of(tz)
+    try:
+        cron, zone = parse_cron(schedule), zone_of(tz)
+    except (KeyError, OSError):                      # it came with a database from a host that knows more zones
+        log(3, f"this host does not know the time zone {tz}: its checks are not judged; install tzdata")
+        return None
     after = datetime.fromtimestamp(minute * 60, timezone.utc)
     run = next_fixed_run(cron, zone, after) if cron.is_fixed else next_wildcard_run(cron, zone, after)
     return run and int(run.timestamp()) * 1000
@@ -1605,11 +1627,16 @@ def check_slot(check: Check, listening: Listening) -> int | None:
 
 
 def heard_run(check: Check, run: int | None, listening: Listening) -> int | None:
-    """The first run of a cron check, from this one on, whose ping was to be heard: a run that we may have missed is never
-    judged."""
+    """The first run of a cron check, from this one on, whose ping was to be heard: a run that we may have missed is not judged,
+    but not for ever."""
     spans = listening.since(run - CRON_JITTER)
-    while spans and run is not None and (span := deafening(spans, run, CRON_JITTER, check.grace * 1000)):
+    for _ in range(MOST_MISSED_RUNS if spans else 0):
+        span = deafening(spans, run, CRON_JITTER, check.grace * 1000)
+        if span is None:
+            break
         run = next_run(check.schedule, check.tz, max(run, span.end_at))
+        if run is None:
+            break
     return run
 
 
@@ -3183,19 +3210,20 @@ class Tables:
         self.recent.hearers.clear()
 
     def prune(self, limit: int) -> int:
-        """Deletes the oldest of what is over, up to so many rows of one kind: finished alerts, else events that nobody waits
-        for, else pings but for the newest ten of each check. How many."""
+        """Deletes the oldest of what is over, up to so many rows of one kind: finished alerts, else pings but for the newest ten of
+        each check, else events that nobody is still to be told of and that are not about anything that still lasts. How many."""
         alerts = self.find_retired_alerts(FINISHED_STATUSES, 2**62, limit)
         for alert in alerts:
             self.delete_alert(alert)
         if alerts:
             return len(alerts)
         deleted = self.db.execute(
-            "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE NOT EXISTS (SELECT 1 FROM outbox WHERE event = events.seq AND"
-            " state = 'waiting') ORDER BY seq LIMIT ?)", (limit,)).rowcount
-        return deleted or self.db.execute(
             "DELETE FROM pings WHERE (check_seq, n) IN (SELECT check_seq, n FROM pings JOIN checks ON seq = check_seq WHERE n <= n_pings - 10"
             " LIMIT ?)", (limit,)).rowcount
+        return deleted or self.db.execute(
+            "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE NOT EXISTS (SELECT 1 FROM outbox WHERE event = events.seq AND"
+            " state <> 'sent') AND NOT EXISTS (SELECT 1 FROM alerts WHERE id = events.alert AND closed_at IS NULL) ORDER BY seq LIMIT ?)",
+            (limit,)).rowcount
 
     def delete_old_events(self, before: int) -> None:
         """Of the oldest two hundred events, those from before a moment go, unless somebody still is to be told of them."""
@@ -3700,6 +3728,7 @@ class Store:
         self.on_fault: Callable[[], None] = lambda: None
         self.last_error: str | None = None
         self.is_full = False                         # the last write found no room
+        self.refused = False                         # something was refused for that; whoever notes it resets it
         self.fault: str | None = None                # why nothing may be acknowledged any more, until the process is started again
         self.commits = self.probed_commits = 0
         self.probed_at = -1e9                        # monotonic seconds
@@ -3789,6 +3818,10 @@ class Store:
 
         Most jobs succeed, so the first try goes without savepoints; should one raise, all run again within them.
         """
+        if self.fault:
+            self.fail(batch, Unavailable("the store has failed: nothing is stored until the server has started again"))
+            return
+        changes = self.db.total_changes
         try:
             try:
                 self.run(batch, lambda job: job.work(self.tables))
@@ -3798,7 +3831,8 @@ class Store:
                 self.roll_back("ROLLBACK")
                 self.run(batch, self.run_in_savepoint)
             self.db.execute("COMMIT")
-            self.last_error, self.is_full, self.commits = None, False, self.commits + 1
+            if self.db.total_changes > changes:      # an empty transaction says nothing about the disk
+                self.last_error, self.is_full, self.commits = None, False, self.commits + 1
         except BaseException as error:
             self.fail(batch, error)
             return
@@ -3841,6 +3875,7 @@ class Store:
         self.tables.forget_unwritten()
         if isinstance(error, sqlite3.Error):
             self.last_error, self.is_full = str(error), is_full_error(error, self.path)
+            self.refused = self.refused or self.is_full
             if not self.is_full and is_fatal(error):
                 self.break_down(f"the database cannot be written: {error}")
             error = problem_of_sqlite(error, self.path)
@@ -3858,30 +3893,37 @@ class Store:
 
     def look_at_file(self) -> None:
         """Notices that the database was deleted, replaced or cut off: SQLite would go on writing into nowhere."""
-        if self.fault:
-            return
         if place_of(self.path) == self.place:
             self.wal_place = place_of(self.path + "-wal") or self.wal_place
             return
+        with self.gate:
+            if self.fault:
+                return
+            self.fault = f"{self.path} was deleted, replaced or cut off"
+        while self.has_leader:                       # its jobs are refused now, so that is soon over
+            time.sleep(0.01)
         self.rescue()
-        if place_of(self.path + "-wal") == self.wal_place:           # whatever takes the file's place must not be mixed with it
-            for end in ("-wal", "-shm"):
-                pathlib.Path(self.path + end).unlink(missing_ok=True)
-        self.break_down(f"{self.path} was deleted, replaced or cut off")
+        log(1, f"{self.fault}: the process ends, to be started again")
+        self.on_fault()
 
     def rescue(self) -> None:
-        """Writes what a database that was deleted still holds into a file of its own."""
-        rescued = f"{self.path}.rescued-{file_stamp()}"
-        for _ in range(100):
-            with self.gate:                          # nobody begins to write meanwhile
-                if not self.has_leader:
-                    try:
-                        self.db.execute("VACUUM INTO ?", (rescued,))
-                        log(1, f"what {self.path} held is in {rescued}")
-                    except sqlite3.Error:
-                        pathlib.Path(rescued).unlink(missing_ok=True)
-                    return
-            time.sleep(0.02)
+        """Writes what a database that was deleted still holds into a file of its own; its WAL goes, since whatever takes the file's
+        place must not be mixed with it, or is kept under another name where the rescue failed."""
+        stamp = file_stamp()
+        rescued, wal = f"{self.path}.rescued-{stamp}", self.path + "-wal"
+        try:
+            self.db.execute("VACUUM INTO ?", (rescued,))
+            log(1, f"what {self.path} held is in {rescued}")
+            was_rescued = True
+        except sqlite3.Error:
+            pathlib.Path(rescued).unlink(missing_ok=True)
+            was_rescued = False
+        if place_of(wal) == self.wal_place and self.wal_place:
+            if was_rescued:
+                os.unlink(wal)
+            else:
+                os.replace(wal, f"{self.path}.damaged-{stamp}-wal")
+            pathlib.Path(self.path + "-shm").unlink(missing_ok=True)
 
     def probe(self, now: float) -> str | None:
         """Why nothing can be written; None = it can. Where nobody has written for a minute, or writing failed five seconds ago,
@@ -3896,13 +3938,22 @@ class Store:
             self.probed_commits = self.commits
         return self.fault or self.last_error
 
+    def has_pages(self) -> bool:
+        """Whether a fiftieth of the pages that the database may have are free."""
+        with self.read() as tables:
+            used, free = (tables.row(f"PRAGMA {name}")[0] for name in ("page_count", "freelist_count"))
+        most = self.db.execute("PRAGMA max_page_count").fetchone()[0]
+        return free + most - used >= most // 50
+
     def checkpoint(self) -> bool:
         """Moves the WAL into the file and starts it again, which needs no room; whether all of it could be moved."""
         with self.gate:
             if self.has_leader:
                 return False
             try:
+                self.db.execute("PRAGMA busy_timeout = 0")           # whoever reads is not waited for
                 busy, frames, moved = self.db.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+                self.db.execute("PRAGMA busy_timeout = 5000")
             except sqlite3.Error as error:
                 if not is_full_error(error, self.path):
                     self.fault = self.fault or f"the WAL cannot be moved into the database: {error}"
@@ -4093,20 +4144,25 @@ def restore_damaged(path: str, known: bool, repairs: bool) -> str:
     if damage:                                       # a disk that cannot be read for a moment looks the same
         refuse_unreadable(path)
         damage = find_damage(path, known, True)
+    if damage and not repairs:
+        raise StartupRefused(f"{path} is damaged ({damage}). Restore a backup, or move the file away.", STORE_FAILED)
     with contextlib.suppress(OSError):
         os.unlink(path + ".suspect")
     if not damage:
         return ""
-    if not repairs:
-        raise StartupRefused(f"{path} is damaged ({damage}). Restore a backup, or move the file away.", STORE_FAILED)
-    aside, copy = set_aside(path), path + LAST_GOOD
+    copy = path + LAST_GOOD
+    if os.path.exists(copy):                         # before the other one is moved: a disk that is full must not leave nothing
+        check_copy(copy)
+        try:
+            shutil.copyfile(copy, path + ".part")
+            with open(path + ".part", "rb+") as file:
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise StartupRefused(f"{path} is damaged ({damage}), and {copy} cannot be put in its place: {error.strerror}", STORE_FAILED) from None
+    aside = set_aside(path)
     found = f"{path} was damaged ({damage}) and is now {aside}"
     if not os.path.exists(copy):
         raise StartupRefused(f"{found}. Restore a backup to {path}; to begin with an empty database, delete {path}.lock.", STORE_FAILED)
-    check_copy(copy)
-    shutil.copyfile(copy, path + ".part")
-    with open(path + ".part", "rb+") as file:
-        os.fsync(file.fileno())
     os.replace(path + ".part", path)
     sync_folder(path)
     log(1, f"{found}; going on from the last good copy, {copy}")
@@ -4196,6 +4252,8 @@ def make_database(path: str, size_limit: int) -> None:
         create_tables(db)
         if db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:              # at the close nobody would hear of an error
             raise StartupRefused(f"{new} cannot be written", STORE_FAILED)
+    if os.path.exists(path + "-wal"):                # of a database that is gone
+        set_aside(path)
     os.replace(new, path)
     sync_folder(path)
 
@@ -4833,6 +4891,8 @@ class Expired(NamedTuple):
 LONGEST_OFF = 31 * 86_400_000                        # milliseconds for which a host may have been off; a longer time is a wrong clock
 TOLD_JUMP = 5_000                                    # milliseconds by which the clock must have been set to be recorded
 MOST_SIGNS = 10_000                                  # signs of life that are kept in memory while the disk is full
+MOST_SIGN_BYTES = 16_000_000
+SIGNS_AT_ONCE = 100                                  # that are stored in one transaction
 PRUNE_BATCH = 100                                    # rows that go at a time when there is no room
 MOST_JUMPS = 3                                       # of the clock in an hour that can mean a pause; more mean a bad clock
 MOST_STARTS = 3                                      # in an hour; more are an alert
@@ -4853,13 +4913,18 @@ class Engine:
         self.is_watched = False                      # by a timer, which looks at the clock every second
         self.signs: list[Callable[[Tables], Any]] = []               # signs of life that the disk has no room for
         self.signs_lock = threading.Lock()
-        self.refused_since: int | None = None        # there were too many even for the memory
+        self.refused_since: int | None = None        # since when the full disk has refused something
+        self.refused_from: int | None = None         # the look at the clock before this one
+        self.signs_size = 0
+        self.storing_signs = threading.Lock()
         self.clock_is_stored = True
+        self.start_is_stored = False                 # what a start has to note; all of it in one transaction
         self.said_full_at = 0
         self.was_full = True                         # or may have been, when this process started
         self.copied_at, self.copied_commits = clock.monotonic(), 0       # when a copy was last begun, or the start
         self.alive = AliveMark(settings.memory_folder)
         self.boot = clock.boot_id()
+        self.mark = "-".join(map(str, (self.boot, *store.place)))    # another file, as one that was restored, is another story
         self.last_heard = self.resume_time()         # before this start; None = never
         self.started_at = self.looked_at = self.booted_at = clock.now()
         self.awake_at = clock.monotonic()
@@ -4898,7 +4963,7 @@ class Engine:
         a start of the host by the time of day, where that can be true. Returns when somebody was last heard, or None."""
         with self.store.read() as tables:
             known, stopped = json.loads(tables.find_fact("clock") or "{}"), tables.find_fact("stopped_at")
-            signs = [int(stopped)] if stopped else [known.get("at"), tables.newest_time(), self.alive.read(self.boot)]
+            signs = [int(stopped)] if stopped else [known.get("at"), tables.newest_time(), self.alive.read(self.mark)]
             heard = max((time for time in signs if time), default=None)
         follow_timeline(Timeline(known.get("segments", ())))
         if known.get("boot") == self.boot:
@@ -4927,8 +4992,7 @@ class Engine:
         with contextlib.suppress(StorageFull):       # then it is stored when there is room
             self._set_clock(TIMELINE.corrected(
                 now if is_same_boot and not known.get("held") else self.booted_at, now, wall), now, TIMELINE.jump(now, wall),
-                            reviews=bool(known.get("held")), starts=True)
-            self.save_spans()
+                            reviews=bool(known.get("held")))
 
     def stop_listening(self) -> None:
         """A stop on purpose: from now on nobody new is heard, and nobody is judged."""
@@ -4962,7 +5026,9 @@ class Engine:
             slept = (now - self.looked_at) / 1000 - (awake - self.awake_at) > 1
             self._note_deaf(self.looked_at, now, "sleep" if slept else "pause")
         self.looked_at, self.awake_at = now, awake
-        self.alive.write(self.boot, now)
+        self._note_refusals(now)
+        if not self.signs and self.refused_since is None:            # else a crash would lose what only the memory holds
+            self.alive.write(self.mark, now)
         self.save_spans()
         jump = TIMELINE.jump(now, wall)
         if jump and self.clock.now() - now < 500:    # else the two readings do not belong together
@@ -4972,16 +5038,25 @@ class Engine:
             # before the clock was right for the first time since the host started, it never was
             self._set_clock(TIMELINE.corrected(self.booted_at if self.listening.cron_held else now, now, wall), now, jump)
         if not self.clock_is_stored:
-            self._set_clock(TIMELINE, now, 0, starts=True)
+            self._set_clock(TIMELINE, now, 0, reviews=True)
         if is_right:
             self.listening = self.listening._replace(cron_held=False)
             self._set_clock(TIMELINE, now, 0, reviews=True)
         return now
 
-    def _set_clock(self, timeline: Timeline, now: int, jump: int, reviews: bool = False, starts: bool = False) -> None:
+    def _note_refusals(self, now: int) -> None:
+        """From the first thing that a full disk refused to the first that it took again, nobody was heard for certain."""
+        if self.store.refused and self.refused_since is None:
+            self.refused_since = min(now, self.refused_from or now)
+        if self.refused_since is not None and not self.store.is_full:
+            self._note_deaf(self.refused_since, now, "full")
+            self.refused_since, self.store.refused = None, False
+        self.refused_from = now
+
+    def _set_clock(self, timeline: Timeline, now: int, jump: int, reviews: bool = False) -> None:
         """Follows a timeline, and stores it with all that depends on it: times as text are others then, and cron jobs run at
         other times of ours. jump: by how much the clock was set, in milliseconds. Problem where it cannot be stored."""
-        old = TIMELINE
+        old, spans = TIMELINE, list(self.unsaved_spans)
         timeline = timeline if jump else old
 
         def work(tables: Tables) -> None:
@@ -4993,7 +5068,9 @@ class Engine:
             if abs(jump) >= TOLD_JUMP:
                 tables.insert_event("clock_set", "", now, None, {"title": f"The clock was set by {jump / 1000:+.0f} s", "state": "info"},
                                     self.settings.event_retention)
-            if starts:
+            if not self.start_is_stored:
+                for span in spans:
+                    tables.insert_deaf_span(span)
                 tables.drop_fact("stopped_at")
                 self._judge_starts(tables, now)
                 if self.store.restored:
@@ -5006,7 +5083,9 @@ class Engine:
             follow_timeline(old)
             self.clock_is_stored = False
             raise
-        self.clock_is_stored = True
+        if not self.start_is_stored:
+            del self.unsaved_spans[:len(spans)]
+        self.clock_is_stored = self.start_is_stored = True
         if jump:
             log(5, f"the clock of this host was set by {jump / 1000:+.0f} s")
 
@@ -5061,47 +5140,60 @@ class Engine:
 
     # --- a full disk
 
-    def write_sign(self, work: Callable[[Tables], Any], find: Callable[[Tables], Any]) -> Any:
-        """Stores a sign of life. While the disk is full it is kept in memory instead, and stored in its order as soon as there
-        is room: nobody is called silent because of our disk. Kept, with what find(tables) finds it to be about, or what that raises."""
-        try:
-            self.store_signs()
-            return self.store.write(work)
-        except StorageFull:
-            with self.store.read() as tables:
-                value = find(tables)
-            with self.signs_lock:
-                if len(self.signs) >= MOST_SIGNS:
-                    self.refused_since = self.refused_since or self.clock.now()
-                    raise
-                self.signs.append(work)
-            raise Kept(value) from None
+    def write_sign(self, work: Callable[[Tables], Any], find: Callable[[Tables], Any], size: int) -> Any:
+        """Stores a sign of life. While the disk is full it is kept in memory instead, and stored by the timer, in its order, as
+        soon as there is room: nobody is called silent because of our disk. size: bytes that it takes. Kept, with what
+        find(tables) finds it to be about, or what that raises; StorageFull where even the memory has no room."""
+        if not self.signs:                           # else it would overtake those that came before
+            with contextlib.suppress(StorageFull):
+                return self.store.write(work)
+        with self.store.read() as tables:
+            value = find(tables)
+        with self.signs_lock:
+            if len(self.signs) >= MOST_SIGNS or self.signs_size + size > MOST_SIGN_BYTES:
+                raise StorageFull("the disk is full: nothing was stored")
+            self.signs.append(work)
+            self.signs_size += size
+        raise Kept(value)
 
     def store_signs(self) -> None:
-        """Stores the signs of life that were kept in memory. StorageFull where there still is no room."""
+        """Stores the signs of life that were kept in memory, the oldest first. StorageFull where there still is no room."""
         if not self.signs:
             return
-        with self.signs_lock:
-            signs, self.signs = self.signs, []
+        with self.storing_signs:
+            stored = 0
+            while chunk := self.signs[:SIGNS_AT_ONCE]:
+                try:
+                    self.store.write(lambda tables, chunk=chunk: [work(tables) for work in chunk])
+                except (StorageFull, Unavailable):
+                    raise
+                except Problem:                      # one of them cannot be stored: the others can
+                    for work in chunk:
+                        self._store_sign(work)
+                with self.signs_lock:
+                    del self.signs[:len(chunk)]
+                    self.signs_size = self.signs_size if self.signs else 0
+                stored += len(chunk)
+            log(5, f"{stored} signs of life that were kept in memory are stored")
+
+    def _store_sign(self, work: Callable[[Tables], Any]) -> None:
+        """Stores one sign of life, or drops it where it contradicts what is stored."""
         try:
-            self.store.write(lambda tables: [work(tables) for work in signs])
-        except BaseException:
-            with self.signs_lock:
-                self.signs[:0] = signs
+            self.store.write(work)
+        except (StorageFull, Unavailable):
             raise
-        log(5, f"{len(signs)} signs of life that were kept in memory are stored")
-        if self.refused_since is not None:
-            self._note_deaf(self.refused_since, self.clock.now(), "full")
-            self.refused_since = None
+        except Problem as problem:
+            log(4, f"a sign of life that was kept in memory cannot be stored: {problem.message}")
 
     def make_room(self) -> None:
         """While the disk is full: gives up the ballast, then the oldest of what is over, a little at a time."""
         self.was_full = True
         self.store.checkpoint()
-        freed = release_ballast(self.store.path)
-        if not freed:
-            self.store.write(lambda tables: tables.prune(PRUNE_BATCH))
-            self.store.checkpoint()
+        freed = not has_room(self.store.path) and release_ballast(self.store.path)
+        for _ in range(0 if freed else 20):
+            if not self.store.write(lambda tables: tables.prune(PRUNE_BATCH)) or self.store.has_pages():
+                break
+        self.store.checkpoint()
         done = "the disk space that was held ready is in use now" if freed else "the oldest of what is over is deleted"
         now = self.clock.now()
         if freed or now - self.said_full_at > 60_000:
@@ -5112,7 +5204,8 @@ class Engine:
 
     def keep_ballast(self) -> None:
         """Holds disk space ready again as soon as there is plenty; then the alert about the full disk is over."""
-        if not self.was_full or self.store.is_full or not has_room(self.store.path, 10 * max(self.settings.ballast, 100)):
+        if not self.was_full or self.store.is_full or not has_room(self.store.path, 10 * max(self.settings.ballast, 100)) \
+                or not self.store.has_pages():
             return
         hold_ballast(self.store.path, self.settings.ballast)
         self.was_full = False
@@ -5332,7 +5425,8 @@ class Engine:
         now = self.clock.now()
         beat = beat._replace(customer=self.customer_for(beat.customer, caller), created_at=self.sent_at(beat.created_at))
         return self.write_sign(lambda tables: self._beat(tables, beat, now),
-                               lambda tables: self._heard(tables.find_heartbeat(beat.origin, beat.customer), beat, now))
+                               lambda tables: self._heard(tables.find_heartbeat(beat.origin, beat.customer), beat, now),
+                               300 + len(pack_object(beat.attributes)) + len(pack_list(beat.tags)))
 
     def _heard(self, old: Heartbeat | None, beat: Beat, now: int) -> Heartbeat:
         """A heartbeat as it is after a beat."""
@@ -5496,7 +5590,7 @@ class Engine:
             if isinstance(sent, Problem):
                 raise sent
 
-        done = self.write_sign(work, find)
+        done = self.write_sign(work, find, 300 + (len(sent.body) if isinstance(sent, PingSent) else 0))
         if isinstance(done, Problem):
             raise done
         return done
@@ -8906,6 +9000,7 @@ class Timer(Loop):
         self.due: int | None = engine.next_due()
         self.kept_at = 0.0                           # monotonic seconds
         self.last_problem = ""
+        self.copier: threading.Thread | None = None
         engine.store.on_due = self.note_due
 
     def note_due(self, due_at: int) -> None:
@@ -8930,6 +9025,7 @@ class Timer(Loop):
                 if problem.message != self.last_problem:
                     log(3, f"timer: {problem.message}")
                 self.last_problem = problem.message
+                self.woken.clear()                   # what is due wakes it otherwise, again and again
                 self.woken.wait(2)
                 with contextlib.suppress(Problem):
                     self.look_after_disk()
@@ -8946,8 +9042,9 @@ class Timer(Loop):
         if self.beat - self.kept_at >= 10:
             self.kept_at = self.beat
             engine.keep_ballast()
-            if engine.copy_is_due():
-                threading.Thread(target=engine.copy_database, name="copy", daemon=True).start()
+            if engine.copy_is_due() and not (self.copier and self.copier.is_alive()):
+                self.copier = threading.Thread(target=engine.copy_database, name="copy", daemon=True)
+                self.copier.start()
 
     def nap(self) -> float:
         """Seconds until something is due, at most LONGEST_NAP."""
@@ -9303,6 +9400,17 @@ HOST = re.compile(rb"([a-z0-9._~-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 UNPRINTED = re.compile(rb"[\x00-\x1f\x7f]")
 
 
+def is_host(text: bytes) -> bool:
+    """Whether this can be a Host header: a name or an address, and perhaps a port."""
+    match = HOST.fullmatch(text)
+    if not match or not match[1].startswith(b"["):
+        return bool(match)
+    try:
+        return bool(ipaddress.IPv6Address(match[1][1:-1].decode()))
+    except ValueError:
+        return False
+
+
 def ambiguity(first_line: bytes, lines: bytes) -> str | None:
     """What two servers could read differently in the header of a request, in small letters; None = nothing."""
     found: dict[bytes, list[bytes]] = {b"host": [], b"transfer-encoding": [], b"content-length": []}
@@ -9311,7 +9419,7 @@ def ambiguity(first_line: bytes, lines: bytes) -> str | None:
     hosts, encodings = found[b"host"], found[b"transfer-encoding"]
     if len(hosts) > 1 or not hosts and not first_line.endswith(b"http/1.0"):
         return "one Host header is needed"
-    if hosts and not HOST.fullmatch(hosts[0]):
+    if hosts and not is_host(hosts[0]):
         return "the Host header cannot be read"
     if encodings and (found[b"content-length"] or len(encodings) > 1 or b"," in encodings[0] or not encodings[0]
                       or not first_line.endswith(b"http/1.1")):
@@ -9354,6 +9462,8 @@ class Channel(waitress.channel.HTTPChannel):
     def received(self, data: bytes) -> bool:
         """Keeps the time of a request from its first byte to its last; that of the first one from the connection on."""
         before, now = self.request, time.monotonic()
+        if before is None and not data.strip():
+            return super().received(data)            # blank lines are no request, and gain no time
         if self.begun_at is None:
             self.begun_at = now
         taken = super().received(data)
@@ -9365,10 +9475,10 @@ class Channel(waitress.channel.HTTPChannel):
 
     def send_continue(self) -> None:
         """Asks for the body, unless the request is refused anyway."""
-        if self.request.error is None:
-            super().send_continue()
-        else:
+        if self.request.error is not None:
             self.request.completed = True
+        elif not self.request.completed:             # there is one
+            super().send_continue()
 
     def handle_write(self) -> None:
         self.moved_at = time.monotonic()
@@ -9755,10 +9865,12 @@ def end_service(engine: Engine, base: str) -> int:
     if engine.store.fault:
         last_words(engine, engine.store.fault, base)
         return STORE_FAILED
-    with contextlib.suppress(StorageFull):
+    try:
         engine.store_signs()
         engine.flush_key_uses()
         engine.end_listening()
+    except Problem as problem:                       # the next start takes the time since the disk was full for not listened to
+        log(2, f"{len(engine.signs)} signs of life are lost: {problem.message}")
     return 0
 
 
