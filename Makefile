@@ -30,8 +30,8 @@ test-slow: $(BIN)/.test  ## the slow tests alone: processes, clients, faults, lo
 test-all: $(BIN)/.test  ## all tests, with the slow fault tests
 	$(BIN)/python -m pytest -q -n 4 --dist loadfile
 
-faults: $(BIN)/.test  ## the fault tests at full length, and what they measured (about an hour; needs strace, faketime, systemd-analyze)
-	FAULTS=full FAULT_SECONDS=180 $(BIN)/python -m pytest -q tests/test_faults_*.py tests/test_durability.py tests/test_delivery_faults.py
+faults: $(BIN)/.test  ## the fault tests at full length, and what they measured (an hour and a half; needs strace, faketime, systemd-analyze)
+	FAULTS=full FAULT_SECONDS=180 $(BIN)/python -m pytest -q tests/test_listening.py tests/test_faults_*.py tests/test_durability.py tests/test_delivery_faults.py tests/test_operations.py
 
 lint: $(BIN)/.test  ## ruff
 	$(BIN)/ruff check .
