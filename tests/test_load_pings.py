@@ -29,7 +29,7 @@ def lay_checks(path: pathlib.Path, count: int, hanging: int) -> list[str]:
         for number in range(count + hanging):
             check = alertlite.new_check("", {"name": f"job {number}"}, now)._replace(status="up", last_ping_at=now, due_at=now + 90_000_000)
             if number >= count:                      # judged two seconds after the server began to listen
-                check = check._replace(last_start_at=now, grace=2, due_at=now)
+                check = check._replace(status="new", last_ping_at=None, last_start_at=now, grace=2, due_at=now)
             made.append(tables.insert_check(check).code)
 
     store.write(work)
