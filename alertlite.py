@@ -154,18 +154,14 @@ def as_list(text: str) -> tuple[str, ...]:
     return tuple(item.strip() for item in text.split(",") if item.strip())
 
 
-def as_target_policy(text: str) -> str:
-    """lan, all or none."""
-    if text not in ("lan", "all", "none"):
-        raise ValueError(f"{text!r} is not lan, all or none")
-    return text
+def as_one_of(*words: str) -> Callable[[str], str]:
+    """A converter that takes only these words."""
+    def convert(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"{text!r} is not one of {', '.join(words)}")
+        return text
 
-
-def as_clock_policy(text: str) -> str:
-    """wait or trust."""
-    if text not in ("wait", "trust"):
-        raise ValueError(f"{text!r} is neither wait nor trust")
-    return text
+    return convert
 
 
 def as_mail_server(text: str) -> str:
@@ -217,8 +213,8 @@ SETTINGS = (
     Setting("heartbeat_events", "Heartbeat", as_list, "alert events that are taken as heartbeats"),
     Setting("heartbeat_alerts", "on", as_flag, "raise an alert for a heartbeat that falls silent"),
     Setting("check_limit", "10000", as_whole_number, "checks that a project may have; 0 = any number"),
-    Setting("clock", "wait", as_clock_policy, "wait: cron checks are not judged before a time server has set the clock, or for clock_patience;"
-            " trust: the clock is right from the start, for sites without a time server"),
+    Setting("clock", "wait", as_one_of("wait", "trust"), "wait: cron checks are not judged before a time server has set the clock, or for"
+            " clock_patience; trust: the clock is right from the start, for sites without a time server"),
     Setting("clock_patience", "900", as_whole_number, "seconds after the host's start for which clock=wait waits at most"),
     Setting("settle_time", "600", as_whole_number, "seconds after a time of not listening until people are told of it and of who is still silent"),
     Setting("check_alerts", "on", as_flag, "raise an alert for a check that goes down"),
@@ -230,7 +226,7 @@ SETTINGS = (
     Setting("default_receiver", "off", as_flag, "on: a customer that has no receivers yet gets a browser one"),
     Setting("smtp_url", "", as_mail_server, "smtp://user:password@host:587 or smtps://…; STARTTLS is used unless ?starttls=off", True),
     Setting("mail_from", "", str, "sender of mails (default: alertlite@<host name>)"),
-    Setting("private_targets", "lan", as_target_policy, "where messages may be sent: lan = anywhere but to this machine and"
+    Setting("private_targets", "lan", as_one_of("lan", "all", "none"), "where messages may be sent: lan = anywhere but to this machine and"
             " link-local addresses; all; none = only to public addresses"),
     Setting("shell_commands", "", as_commands, "commands that receivers may name, as name=/path/to/program with arguments; several with ;"),
     Setting("file_folder", "", str, "folder in which receivers of kind file may append to files"),
@@ -2791,6 +2787,11 @@ class Tables:
     def save_fact(self, name: str, value: str) -> None:
         self.db.execute("INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", (name, value))
 
+    def has_free_pages(self) -> bool:
+        """Whether a fiftieth of the pages that the database may have are free. On the writing connection, which knows how many."""
+        used, free, most = (self.row(f"PRAGMA {name}")[0] for name in ("page_count", "freelist_count", "max_page_count"))
+        return free + most - used >= most // 50
+
     def try_to_grow(self) -> None:
         """Needs a few new pages, and gives them back."""
         self.save_fact("probe", "x" * 10_000)
@@ -3882,11 +3883,13 @@ class Store:
         for job in batch:
             job.error = job.error or error           # who was refused anyway is told why
 
-    def break_down(self, fault: str) -> None:
+    def break_down(self, fault: str, before_end: Callable[[], None] = lambda: None) -> None:
         """Acknowledges nothing any more: after such an error SQLite may believe that something is stored which is not. Only a
-        new start, which reads the file again, can tell."""
-        if self.fault is None:
-            self.fault = fault
+        new start, which reads the file again, can tell. before_end: what is still to be done first."""
+        with self.gate:
+            is_first, self.fault = self.fault is None, self.fault or fault
+        if is_first:
+            before_end()
             log(1, f"{fault}: the process ends, to be started again")
             suspect(self.path)
             self.on_fault()
@@ -3896,19 +3899,13 @@ class Store:
         if place_of(self.path) == self.place:
             self.wal_place = place_of(self.path + "-wal") or self.wal_place
             return
-        with self.gate:
-            if self.fault:
-                return
-            self.fault = f"{self.path} was deleted, replaced or cut off"
-        while self.has_leader:                       # its jobs are refused now, so that is soon over
-            time.sleep(0.01)
-        self.rescue()
-        log(1, f"{self.fault}: the process ends, to be started again")
-        self.on_fault()
+        self.break_down(f"{self.path} was deleted, replaced or cut off", self.rescue)
 
     def rescue(self) -> None:
         """Writes what a database that was deleted still holds into a file of its own; its WAL goes, since whatever takes the file's
         place must not be mixed with it, or is kept under another name where the rescue failed."""
+        while self.has_leader:                       # its jobs are refused now, so that is soon over
+            time.sleep(0.01)
         stamp = file_stamp()
         rescued, wal = f"{self.path}.rescued-{stamp}", self.path + "-wal"
         try:
@@ -3938,28 +3935,20 @@ class Store:
             self.probed_commits = self.commits
         return self.fault or self.last_error
 
-    def has_pages(self) -> bool:
-        """Whether a fiftieth of the pages that the database may have are free."""
-        with self.read() as tables:
-            used, free = (tables.row(f"PRAGMA {name}")[0] for name in ("page_count", "freelist_count"))
-        most = self.db.execute("PRAGMA max_page_count").fetchone()[0]
-        return free + most - used >= most // 50
-
-    def checkpoint(self) -> bool:
-        """Moves the WAL into the file and starts it again, which needs no room; whether all of it could be moved."""
-        with self.gate:
-            if self.has_leader:
-                return False
-            try:
+    def checkpoint(self) -> None:
+        """Moves the WAL into the file and starts it again, as far as nobody is in the way; that needs no room."""
+        try:
+            with self.gate:
+                if self.has_leader:
+                    return
                 self.db.execute("PRAGMA busy_timeout = 0")           # whoever reads is not waited for
-                busy, frames, moved = self.db.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
-                self.db.execute("PRAGMA busy_timeout = 5000")
-            except sqlite3.Error as error:
-                if not is_full_error(error, self.path):
-                    self.fault = self.fault or f"the WAL cannot be moved into the database: {error}"
-                    self.on_fault()
-                return False
-            return not busy and frames == moved
+                try:
+                    self.db.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+                finally:
+                    self.db.execute("PRAGMA busy_timeout = 5000")
+        except sqlite3.Error as error:
+            if not is_full_error(error, self.path):
+                self.break_down(f"the WAL cannot be moved into the database: {error}")
 
     # --- reading
 
@@ -4091,17 +4080,16 @@ def release_ballast(path: str) -> bool:
     return True
 
 
-def hold_ballast(path: str, kilobytes: int) -> bool:
-    """Holds disk space ready beside a database, where the disk has ten times as much; whether it does now."""
+def hold_ballast(path: str, kilobytes: int) -> None:
+    """Holds disk space ready beside a database, where the disk has ten times as much."""
     ballast = path + ".ballast"
     if not kilobytes or os.path.exists(ballast) or not has_room(path, 10 * kilobytes):
-        return False
+        return
     try:
         with open(ballast, "wb") as file:
             os.posix_fallocate(file.fileno(), 0, kilobytes * 1024)
     except OSError:
-        return not release_ballast(path)
-    return True
+        release_ballast(path)
 
 
 def set_aside(path: str) -> str:
@@ -4914,7 +4902,6 @@ class Engine:
         self.signs: list[Callable[[Tables], Any]] = []               # signs of life that the disk has no room for
         self.signs_lock = threading.Lock()
         self.refused_since: int | None = None        # since when the full disk has refused something
-        self.refused_from: int | None = None         # the look at the clock before this one
         self.signs_size = 0
         self.storing_signs = threading.Lock()
         self.clock_is_stored = True
@@ -5025,8 +5012,8 @@ class Engine:
         if now - self.looked_at > DEAF_AFTER:
             slept = (now - self.looked_at) / 1000 - (awake - self.awake_at) > 1
             self._note_deaf(self.looked_at, now, "sleep" if slept else "pause")
+        self._note_refusals(self.looked_at, now)
         self.looked_at, self.awake_at = now, awake
-        self._note_refusals(now)
         if not self.signs and self.refused_since is None:            # else a crash would lose what only the memory holds
             self.alive.write(self.mark, now)
         self.save_spans()
@@ -5044,14 +5031,13 @@ class Engine:
             self._set_clock(TIMELINE, now, 0, reviews=True)
         return now
 
-    def _note_refusals(self, now: int) -> None:
+    def _note_refusals(self, last_look: int, now: int) -> None:
         """From the first thing that a full disk refused to the first that it took again, nobody was heard for certain."""
         if self.store.refused and self.refused_since is None:
-            self.refused_since = min(now, self.refused_from or now)
+            self.refused_since = last_look
         if self.refused_since is not None and not self.store.is_full:
             self._note_deaf(self.refused_since, now, "full")
             self.refused_since, self.store.refused = None, False
-        self.refused_from = now
 
     def _set_clock(self, timeline: Timeline, now: int, jump: int, reviews: bool = False) -> None:
         """Follows a timeline, and stores it with all that depends on it: times as text are others then, and cron jobs run at
@@ -5191,7 +5177,7 @@ class Engine:
         self.store.checkpoint()
         freed = not has_room(self.store.path) and release_ballast(self.store.path)
         for _ in range(0 if freed else 20):
-            if not self.store.write(lambda tables: tables.prune(PRUNE_BATCH)) or self.store.has_pages():
+            if not self.store.write(lambda tables: tables.prune(PRUNE_BATCH)) or self.store.write(Tables.has_free_pages):
                 break
         self.store.checkpoint()
         done = "the disk space that was held ready is in use now" if freed else "the oldest of what is over is deleted"
@@ -5205,7 +5191,7 @@ class Engine:
     def keep_ballast(self) -> None:
         """Holds disk space ready again as soon as there is plenty; then the alert about the full disk is over."""
         if not self.was_full or self.store.is_full or not has_room(self.store.path, 10 * max(self.settings.ballast, 100)) \
-                or not self.store.has_pages():
+                or not self.store.write(Tables.has_free_pages):
             return
         hold_ballast(self.store.path, self.settings.ballast)
         self.was_full = False
@@ -5849,11 +5835,8 @@ class Engine:
     def _delivery_report(self, receiver: Receiver, text: str, value: str) -> AlertReport:
         """The alert about a receiver that cannot be told. It lasts until a message arrives there and no dead letter is left."""
         title = f"{receiver.name or receiver.type} {receiver.id[:8]}"
-        return AlertReport(
-            id=new_id(), resource=f"receiver {title}", event="DeliveryFailed", environment=self.settings.default_environment,
-            severity="major", status="open", correlate=[], service=["Notification"], group="alertlite", value=value, text=text, tags=[],
-            attributes={}, origin=program_origin(), type="deliveryAlert", created_at=None, timeout=0, raw_data=None,
-            customer=receiver.customer)
+        return self.self_report("DeliveryFailed", "major", value, text)._replace(
+            resource=f"receiver {title}", service=["Notification"], type="deliveryAlert", customer=receiver.customer)
 
     def replay_dead(self, ident: str, customer: str) -> int:
         """What was given up for a receiver is tried again; how many. NotFound."""
@@ -9284,11 +9267,9 @@ def control_key_ping(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
 def control_unit_failed(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
     """An alert about a unit of the service manager that failed (see alertlite-notify@.service)."""
     unit, host = str(request["unit"])[:NAME_LIMIT], socket.gethostname()
-    report = AlertReport(
-        id=new_id(), resource=host, event=f"UnitFailed {unit}"[:NAME_LIMIT], environment=engine.settings.default_environment, severity="major",
-        status="open", correlate=[], service=["systemd"], group="systemd", value="failed", text=f"{unit} on {host} failed; see journalctl -u {unit}",
-        tags=[], attributes={"unit": unit}, origin=program_origin(), type="unitAlert", created_at=None, timeout=engine.settings.alert_timeout,
-        raw_data=None, customer="")
+    report = engine.self_report(
+        f"UnitFailed {unit}"[:NAME_LIMIT], "major", "failed", f"{unit} on {host} failed; see journalctl -u {unit}", engine.settings.alert_timeout
+    )._replace(service=["systemd"], group="systemd", attributes={"unit": unit}, type="unitAlert")
     return {"id": engine.receive_alert(report, ALL_RIGHTS).alert.id}
 
 

@@ -71,6 +71,19 @@ def pass_time(app: Any, seconds: float) -> None:
         seconds -= 5
 
 
+def restart(app: Any, seconds: float = 0, stops: bool = True, **given: str) -> None:
+    """Ends the application, on purpose or not, and starts it some seconds later on the same file, with other settings."""
+    if stops:
+        app.engine.end_listening()
+    app.close()
+    app.clock.advance(seconds)
+    app.settings = alertlite.load_settings({"db": app.settings.db, **given}, {})
+    app.store = alertlite.Store(app.settings.db, 60_000)
+    app.engine = alertlite.Engine(app.store, app.clock, app.settings)
+    app.engine.begin_listening()
+    app.api = alertlite.Api(app.engine, app.settings)
+
+
 class Answer:
     """What a request was answered with."""
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from conftest import ADMIN_KEY
+from conftest import ADMIN_KEY, restart
 
 import alertlite
 from alertlite import Check, Flip, Ping
@@ -98,18 +98,6 @@ def wait_until(app: Any, moment: int) -> list[str]:
     """Runs the timer one millisecond before a moment, when nothing may go down, and then in time; what went down then."""
     assert wait(app, (moment - 1 - app.clock.ms) / 1000) == [], "nothing goes down before its time"
     return wait(app, 0.001)
-
-
-def restart(app: Any, seconds: float = 0, **given: str) -> None:
-    """Stops the application and starts it some seconds later on the same file, with other settings."""
-    app.engine.end_listening()
-    app.close()
-    app.clock.advance(seconds)
-    app.settings = alertlite.load_settings({"db": app.settings.db, **given}, {})
-    app.store = alertlite.Store(app.settings.db, 60_000)
-    app.engine = alertlite.Engine(app.store, app.clock, app.settings)
-    app.engine.begin_listening()
-    app.api = alertlite.Api(app.engine, app.settings)
 
 
 # --- the transition matrix (contract 5.5)

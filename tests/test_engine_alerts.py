@@ -8,22 +8,11 @@ import urllib.parse
 from typing import Any
 
 import pytest
+from conftest import restart
 
 import alertlite
 
 HOUR, DAY = 3600, 86400
-
-
-def restart(app: Any, seconds: float = 0, **given: str) -> None:
-    """Stops the application and starts it some seconds later on the same file, with other settings."""
-    app.engine.end_listening()
-    app.close()
-    app.clock.advance(seconds)
-    app.settings = alertlite.load_settings({"db": app.settings.db, **given}, {})
-    app.store = alertlite.Store(app.settings.db, 60_000)
-    app.engine = alertlite.Engine(app.store, app.clock, app.settings)
-    app.engine.begin_listening()
-    app.api = alertlite.Api(app.engine, app.settings)
 
 
 def told(app: Any) -> list[str]:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from conftest import FULL, FakeClock, lay_database, pass_time
+from conftest import FULL, FakeClock, lay_database, pass_time, restart
 
 import alertlite
 from alertlite import ALWAYS, DeafSpan, Listening, PingAddress, PingSent, Timeline
@@ -159,19 +159,6 @@ def stored_spans(app: Any) -> list[tuple[int, int, str]]:
     begin = FakeClock().ms
     return [((span.start_at - begin) // 1000, alertlite.span_length(span) // 1000, span.reason) for span in
             (DeafSpan(*row) for row in app.stored()["deaf_spans"])]
-
-
-def restart(app: Any, seconds: float, stops: bool = True, **given: str) -> None:
-    """Ends the application, on purpose or not, and starts it some seconds later."""
-    if stops:
-        app.engine.end_listening()
-    app.close()
-    app.clock.advance(seconds)
-    app.settings = alertlite.load_settings({"db": app.settings.db, **given}, {})
-    app.store = alertlite.Store(app.settings.db, 60_000)
-    app.engine = alertlite.Engine(app.store, app.clock, app.settings)
-    app.engine.begin_listening()
-    app.api = alertlite.Api(app.engine, app.settings)
 
 
 def test_a_stop_counts_from_the_stop_and_a_crash_from_the_last_sign_of_life(app: Any) -> None:
