@@ -82,6 +82,7 @@ import queue
 import random
 import re
 import secrets
+import select
 import shlex
 import shutil
 import signal
@@ -110,6 +111,7 @@ import waitress.channel
 import waitress.parser
 import waitress.server
 import waitress.task
+import waitress.utilities
 import waitress.wasyncore
 
 __version__ = "0.1.0"
@@ -3726,6 +3728,8 @@ class Store:
         self.on_due: Callable[[int], None] = lambda due_at: None
         self.on_owed: Callable[[set[int]], None] = lambda receivers: None
         self.serve_waiting: Callable[[Job], None] = lambda job: None
+        self.step_aside: Callable[[Callable[[], Any]], Any] = lambda call: call()      # makes a call that may take long
+        self.busy_timeout = 5000                     # milliseconds for which another program may hold the file
         self.on_fault: Callable[[], None] = lambda: None
         self.last_error: str | None = None
         self.is_full = False                         # the last write found no room
@@ -3781,7 +3785,7 @@ class Store:
             if waits:
                 job.wake.acquire()
         if waits:
-            job.wake.acquire()                       # until it is done, or appointed to lead
+            self.step_aside(job.wake.acquire)        # until it is done, or appointed to lead
         if not job.done:
             self.lead(job)
         if job.error is not None:
@@ -3831,7 +3835,7 @@ class Store:
                     raise
                 self.roll_back("ROLLBACK")
                 self.run(batch, self.run_in_savepoint)
-            self.db.execute("COMMIT")
+            self.step_aside(self.end)
             if self.db.total_changes > changes:      # an empty transaction says nothing about the disk
                 self.last_error, self.is_full, self.commits = None, False, self.commits + 1
         except BaseException as error:
@@ -3844,10 +3848,29 @@ class Store:
 
     def run(self, batch: list[Job], run_job: Callable[[Job], Any]) -> None:
         self.tables.earliest_due, self.tables.owed = None, set()
-        self.db.execute("BEGIN IMMEDIATE")
+        self.begin()
         for job in batch:
             job.result = run_job(job)
         self.tables.finish()
+
+    def begin(self) -> None:
+        """Begins a transaction. Another program that holds the file, somebody's sqlite3 shell, is waited for."""
+        try:
+            self.db.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise
+            self.step_aside(self.begin_later)
+
+    def begin_later(self) -> None:
+        self.db.execute(f"PRAGMA busy_timeout = {self.busy_timeout}")
+        try:
+            self.db.execute("BEGIN IMMEDIATE")
+        finally:
+            self.db.execute("PRAGMA busy_timeout = 0")
+
+    def end(self) -> None:
+        self.db.execute("COMMIT")
 
     def run_in_savepoint(self, job: Job) -> Any:
         """Runs one function; what it raises becomes its own error, and undoes only what it did."""
@@ -3941,11 +3964,7 @@ class Store:
             with self.gate:
                 if self.has_leader:
                     return
-                self.db.execute("PRAGMA busy_timeout = 0")           # whoever reads is not waited for
-                try:
-                    self.db.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
-                finally:
-                    self.db.execute("PRAGMA busy_timeout = 5000")
+                self.db.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()       # whoever reads is not waited for
         except sqlite3.Error as error:
             if not is_full_error(error, self.path):
                 self.break_down(f"the WAL cannot be moved into the database: {error}")
@@ -3955,7 +3974,10 @@ class Store:
     @contextlib.contextmanager
     def read(self) -> Iterable[Tables]:
         """Tables for reading; Unavailable where the reading takes longer than the deadline."""
-        reader = self.readers.get()
+        try:
+            reader = self.readers.get_nowait()
+        except queue.Empty:
+            reader = self.step_aside(self.readers.get)
         try:
             if reader.tables is None:
                 reader.tables = Tables(connect_reader(self.path, lambda: time.monotonic() > reader.deadline))
@@ -4252,6 +4274,7 @@ def prepare_database(db: sqlite3.Connection, path: str) -> None:
         create_tables(db)
     else:
         migrate(db, path, MIGRATIONS)
+    db.execute("PRAGMA busy_timeout = 0")            # see Store.begin
 
 
 def sync_folder(path: str) -> None:
@@ -6280,7 +6303,7 @@ def parse_json(raw: bytes) -> Any:
     return value
 
 
-_encode_answer = json.JSONEncoder(sort_keys=True).encode
+_encode_answer = json.JSONEncoder(sort_keys=True, check_circular=False).encode
 
 
 def json_text(value: Any) -> bytes:
@@ -9376,6 +9399,21 @@ class JsonErrorTask(waitress.task.ErrorTask):
         self.write(body)
 
 
+http_date = lru_cache(maxsize=2)(waitress.utilities.build_http_date)
+
+
+class Task(waitress.task.WSGITask):
+    """A request, and the header of its answer."""
+
+    def build_response_header(self) -> bytes:
+        """As waitress builds it, but sooner where nothing is left to be decided: names are as they should be already, and the
+        length is known."""
+        if self.version != "1.1" or self.content_length is None or "CONNECTION" in self.request.headers:
+            return super().build_response_header()
+        fields = "".join([f"{name}: {value}\r\n" for name, value in self.response_headers])
+        return f"HTTP/1.1 {self.status}\r\n{fields}Date: {http_date(int(self.start_time))}\r\n\r\n".encode("latin-1")
+
+
 HEADER_LINE = re.compile(rb"\n(host|transfer-encoding|content-length):([^\r\n]*)")
 HOST = re.compile(rb"([a-z0-9._~-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 UNPRINTED = re.compile(rb"[\x00-\x1f\x7f]")
@@ -9427,7 +9465,7 @@ class StrictParser(waitress.parser.HTTPRequestParser):
 
 class Channel(waitress.channel.HTTPChannel):
     """A connection, with the refusals of this server, and what its time limits need on a clock that nobody can set."""
-    error_task_class = JsonErrorTask
+    task_class, error_task_class = Task, JsonErrorTask
     parser_class = StrictParser
     has_served = False
     moved_at = 0.0                                   # when it last had a whole request, or took some of an answer
@@ -9435,10 +9473,29 @@ class Channel(waitress.channel.HTTPChannel):
     def __init__(self, *given: Any, **named: Any):
         self.begun_at: float | None = time.monotonic()               # since when it owes the rest of a request
         super().__init__(*given, **named)
+        self.server.watch.sockets.settle(self._fileno)
+
+    def del_channel(self, map: Any = None) -> None:
+        self.server.watch.sockets.forget(self._fileno)
+        super().del_channel(map)
 
     def service(self) -> None:
         self.has_served = True
-        super().service()
+        self.server.watch.serve_request(self, super().service)
+
+    def send_now(self) -> None:
+        """Sends what is to be sent, as far as the connection takes it. So much that the sender waits for it to be sent is left to the
+        thread that has the watch, which also tells it so."""
+        with self.outbuf_lock:
+            if 0 < self.total_outbufs_len <= self.adj.outbuf_high_watermark:
+                self._flush_exception(self._flush_some, do_close=False)
+
+    def _flush_some(self, do_close: bool = True) -> bool:
+        """Closes a broken connection only on the thread that has the watch, which sees to its descriptor."""
+        sent = super()._flush_some(do_close and self.server.watch.me.has_watch)
+        if sent:
+            self.moved_at = time.monotonic()
+        return sent
 
     def received(self, data: bytes) -> bool:
         """Keeps the time of a request from its first byte to its last; that of the first one from the connection on."""
@@ -9462,11 +9519,13 @@ class Channel(waitress.channel.HTTPChannel):
             super().send_continue()
 
     def handle_write(self) -> None:
-        self.moved_at = time.monotonic()
-        super().handle_write()
+        with self.outbuf_lock:                       # another thread may be sending
+            super().handle_write()
 
     def is_overdue(self, now: float, deadline: float) -> bool:
-        """Whether it keeps a request or an answer waiting too long, or has nothing to say; seconds."""
+        """Whether it keeps a request or an answer waiting too long, or has nothing to say. In seconds."""
+        if self.total_outbufs_len:
+            return now - self.moved_at > LONGEST_IDLE
         if self.requests:
             return False                             # it is we who owe something
         return now - self.begun_at > deadline if self.begun_at is not None else now - self.moved_at > LONGEST_IDLE
@@ -9492,7 +9551,7 @@ def accept_connection(limit: int, unlimited: str, server: Any, connection: socke
     """Takes a new connection, unless its address has too many already: one client must not take all from the others. limit 0 and
     the address `unlimited`, which speaks for others, have no limit."""
     others = limit and isinstance(address, tuple) and address[0] != unlimited and sum(
-        channel.addr[0] == address[0] for channel in server.active_channels.values())
+        channel.addr[0] == address[0] for channel in list(server.active_channels.values()))
     if limit and others >= limit:
         with contextlib.suppress(OSError):
             connection.send(BUSY_ANSWER, socket.MSG_DONTWAIT)
@@ -9518,76 +9577,222 @@ def refuse_in_json(application: Callable) -> Callable:
     return call
 
 
-def close_overdue(server: Any, now: float, deadline: float) -> None:
-    """Has the server close the connections that keep it waiting."""
-    for channel in list(server.active_channels.values()):
-        if channel.is_overdue(now, deadline):
-            channel.will_close = True
+class StandIn(threading.Thread):
+    """The second thread of the watch."""
+    LONGEST_SILENCE = 30                             # seconds without a look at the sockets that are a problem
+
+    def __init__(self, watch: Watch, stopping: threading.Event):
+        super().__init__(target=watch.keep, args=(stopping.is_set,), name="stand-in", daemon=True)
+        self.watch, self.stopping = watch, stopping
+
+    def is_alive(self) -> bool:
+        """Whether it does what it should: at a stop it ends before the others."""
+        return self.stopping.is_set() or super().is_alive()
+
+    def problem(self) -> str | None:
+        """Why nobody is served; None = the sockets are looked at."""
+        silent = time.monotonic() - self.watch.looked_at
+        return f"nobody has looked at the sockets for {silent:.0f} seconds" if silent > self.LONGEST_SILENCE else None
 
 
-class WaitingRequests:
-    """Serves requests that wait for a thread on a thread that is about to wait for a commit.
+class Sockets:
+    """The sockets of the server, waited for with epoll: a turn costs what is ready, however many are connected.
 
-    So few threads carry many requests to one commit. With a thread a request, all of them woke for each commit, and a
-    third of the time went into switching between them. Requests nest like calls; only reports are taken, which are quick.
+    What a socket is watched for is narrowed only when something comes that is not wanted now, and widened at once: most
+    requests need no change. Only the thread that has the watch changes it; others ask for it with note.
     """
-    DEEPEST = 16                                     # requests within one another
-    ENOUGH = 2                                       # threads that gather; more would only compete
 
     def __init__(self, server: Any):
-        self.dispatcher = server.task_dispatcher
-        self.gathering = 0                           # threads that will look into the queue again; under dispatcher.lock
-        self.local = threading.local()               # depth, gathers
-        self.dispatcher.add_task = self.add_task
-        self.wake_main_thread = server.pull_trigger
-        server.pull_trigger = self.pull_trigger
+        self.server, self.map, self.wake = server, server._map, server.pull_trigger
+        self.epoll = select.epoll()
+        self.watched: dict[int, int] = {}            # descriptor -> what it is watched for
+        self.changed: collections.deque[int] = collections.deque()   # to be watched for more
+        for descriptor in self.map:
+            self.settle(descriptor)
 
-    def pull_trigger(self) -> None:
-        """Wakes the main thread to send answers: once for all that were gathered, when the outermost is ready."""
-        if not getattr(self.local, "depth", 0):
-            self.wake_main_thread()
+    @staticmethod
+    def wanted(dispatcher: Any) -> int:
+        """What a socket should be watched for now; 0 = for nothing, not even that its other end is gone."""
+        return bool(dispatcher.readable()) * select.EPOLLIN | bool(dispatcher.writable() and not dispatcher.accepting) * select.EPOLLOUT
 
-    def add_task(self, channel: waitress.channel.HTTPChannel) -> None:
-        """Queues a request as waitress does, but wakes no thread for one that is going to be gathered."""
-        with self.dispatcher.lock:
-            self.dispatcher.queue.append(channel)
-            if self.gathering < self.ENOUGH or not channel.is_quick():
-                self.dispatcher.queue_cv.notify()
+    def settle(self, descriptor: int) -> None:
+        """Watches a socket for what is wanted. Asks again afterwards, as that may have changed meanwhile."""
+        while (dispatcher := self.map.get(descriptor)) and (
+                (wanted := self.wanted(dispatcher)) != (watched := self.watched.get(descriptor, 0))):
+            if not watched:
+                self.epoll.register(descriptor, wanted)
+            elif wanted:
+                self.epoll.modify(descriptor, wanted)
+            else:
+                self.epoll.unregister(descriptor)
+            self.watched[descriptor] = wanted
 
-    def __call__(self, job: Job) -> None:
-        """Serves what waits, until the job that the caller waits for is done, or nothing suitable waits.
+    def forget(self, descriptor: int) -> None:
+        """The socket is closed, and the kernel watches it no more; its number may be another's soon."""
+        self.watched.pop(descriptor, None)
 
-        Never raises: whatever happens to others, the caller must go on to wait for its own job. Only threads that serve
-        requests gather: for another one, nobody would wake the main thread to send the answers.
-        """
-        if not threading.current_thread().name.startswith("waitress"):
-            return
+    def note(self, dispatcher: Any) -> None:
+        """From any thread, where a socket may have to be watched for more."""
+        descriptor = dispatcher._fileno
+        if descriptor in self.map and self.wanted(dispatcher) & ~self.watched.get(descriptor, 0):
+            self.changed.append(descriptor)
+            self.wake()
+
+    def wait(self, seconds: float) -> list[tuple[int, int]]:
+        """What has happened, as (descriptor, flags) each; waits for it at most so long."""
+        while self.changed:
+            self.settle(self.changed.popleft())
+        self.settle(self.server._fileno)             # whether there is room for another connection
+        return self.epoll.poll(seconds)
+
+    def handle(self, events: list[tuple[int, int]]) -> None:
+        """Reads, sends, accepts, closes."""
+        for descriptor, flags in events:
+            dispatcher = self.map.get(descriptor)
+            wanted = dispatcher and self.wanted(dispatcher)
+            if wanted:
+                waitress.wasyncore.readwrite(dispatcher, flags & (wanted | select.EPOLLERR | select.EPOLLHUP))
+            if not flags & (wanted or 0) & select.EPOLLIN or self.wanted(dispatcher) & ~self.watched.get(descriptor, 0):
+                self.settle(descriptor)
+
+
+class Keeper(threading.local):
+    """What each thread knows of itself."""
+    is_keeper = False                                # one of the two that take turns
+    has_watch = has_floor = False
+    depth = 0                                        # requests within one another
+    channel: Channel | None = None                   # whose request it serves
+
+
+class Watch:
+    """Two threads take turns at waiting for the sockets. Who has the watch reads what comes and serves reports itself, but
+    leaves the watch to the other before it waits for the disk; all other requests go to the threads of waitress.
+
+    So a report takes no way through other threads, which took a third of the time. Reports that wait are served by a thread
+    that is about to wait for a commit, within its own request, so that they share it. They nest like calls; only reports
+    do, as they are quick. Of the two, one computes at a time, the one that has the floor: each call of SQLite or of a
+    socket gives up the interpreter lock, and to get it back from a busy thread costs more than most of these calls.
+    """
+    DEEPEST = 16                                     # requests within one another
+    PATIENCE = 0.05                                  # seconds for the floor: it is a courtesy, nothing depends on it
+
+    def __init__(self, server: Any, deadline: float):
+        """deadline: seconds in which a whole request must have arrived."""
+        self.server, self.deadline = server, deadline
+        self.sockets = Sockets(server)
+        self.reports: collections.deque[Channel] = collections.deque()       # that have a report to be served
+        self.watch, self.floor, self.serving = threading.Lock(), threading.Lock(), threading.Lock()
+        self.me = Keeper()
+        self.looked_at = time.monotonic()
+        server.watch, server.add_task, server.pull_trigger = self, self.add_task, self.answer
+
+    def keep(self, is_over: Callable[[], bool]) -> None:
+        """Takes turns at the watch until it is over."""
+        self.me.is_keeper = True
         try:
-            self.gather(job)
-        except Exception as error:
-            log(3, f"defect: {type(error).__name__}: {error} while gathering")
+            while self.take_watch() and not is_over():
+                self.turn(1)
+        finally:
+            self.leave_floor()
+            self.leave_watch()
 
-    def gather(self, job: Job) -> None:
-        depth = getattr(self.local, "depth", 0)
-        while channel := self.take(job, depth):
-            self.local.depth = depth + 1
+    def turn(self, seconds: float) -> None:
+        """Waits for the sockets, handles what came, and serves the reports. For the thread that has the watch."""
+        self.leave_floor()
+        events = self.sockets.wait(seconds)
+        self.take_floor()
+        self.sockets.handle(events)
+        self.close_overdue()
+        while self.reports and self.serving.acquire(blocking=False):         # else the other thread sees to them
             try:
-                channel.service()
+                while self.reports:
+                    self.serve_next()
             finally:
-                self.local.depth = depth
+                self.serving.release()
 
-    def take(self, job: Job, depth: int) -> waitress.channel.HTTPChannel | None:
-        """The next request to serve here; None = stop gathering."""
-        with self.dispatcher.lock:
-            waiting = self.dispatcher.queue
-            takes = bool(waiting) and not job.done and depth < self.DEEPEST and waiting[0].is_quick()
-            self.gathering += takes - getattr(self.local, "gathers", False)
-            self.local.gathers = takes
-            if takes:
-                return waiting.popleft()
-            if waiting:                              # left to the others, who may not have been woken for it
-                self.dispatcher.queue_cv.notify()
-            return None
+    def take_watch(self) -> bool:
+        """Waits until it has the watch; the thread sleeps until the other one steps aside."""
+        if not self.me.has_watch:
+            self.leave_floor()
+            self.me.has_watch = self.watch.acquire()
+        return True
+
+    def take_floor(self) -> None:
+        self.me.has_floor = self.floor.acquire(timeout=self.PATIENCE)
+
+    def leave_floor(self) -> bool:
+        had, self.me.has_floor = self.me.has_floor, False
+        if had:
+            self.floor.release()
+        return had
+
+    def leave_watch(self) -> None:
+        had, self.me.has_watch = self.me.has_watch, False
+        if had:
+            self.watch.release()
+
+    def step_aside(self, call: Callable[[], Any]) -> Any:
+        """Makes a call that may take long; meanwhile the other thread waits for the sockets."""
+        if not self.me.is_keeper:
+            return call()
+        self.leave_watch()
+        had_floor = self.leave_floor()
+        try:
+            return call()
+        finally:
+            if had_floor:
+                self.take_floor()
+
+    def add_task(self, channel: Channel) -> None:
+        """Takes a request: a report to be served here, another one for the threads of waitress."""
+        if channel.total_outbufs_len or not channel.is_quick():      # who writes more than the client takes, waits for the client
+            self.server.task_dispatcher.add_task(channel)
+            return
+        self.reports.append(channel)
+        if not self.me.is_keeper:                    # one that came together with what a thread of waitress has served
+            self.sockets.wake()
+
+    def serve_next(self) -> None:
+        """Serves the report that waits longest. Never raises: whatever happens to one, the others are to be answered."""
+        self.me.depth += 1
+        try:
+            self.reports.popleft().service()
+        except Exception as error:
+            log(3, f"defect: {type(error).__name__}: {error} while serving a report")
+        finally:
+            self.me.depth -= 1
+
+    def serve_waiting(self, job: Job) -> None:
+        """Serves reports that wait, until the job that the caller waits for is done."""
+        while self.me.is_keeper and self.reports and not job.done and self.me.depth < self.DEEPEST:
+            self.serve_next()
+
+    def serve_request(self, channel: Channel, service: Callable[[], None]) -> None:
+        """Serves a request of a connection, on any thread; answer sends what that says."""
+        outer, self.me.channel = self.me.channel, channel
+        try:
+            service()
+        finally:
+            self.me.channel = outer
+
+    def answer(self) -> None:
+        """Sends what the request that is served has said so far. waitress would wake the thread that has the watch for it."""
+        channel = self.me.channel
+        if channel is None:                          # nobody's: it is to be woken
+            self.sockets.wake()
+            return
+        channel.send_now()
+        self.sockets.note(channel)
+
+    def close_overdue(self) -> None:
+        """Once a second: closes the connections that keep the server waiting."""
+        now = time.monotonic()
+        if now - self.looked_at < 1:
+            return
+        self.looked_at = now
+        for channel in list(self.server.active_channels.values()):
+            if channel.is_overdue(now, self.deadline):
+                channel.handle_close()
 
 
 def tell_systemd(text: str) -> None:
@@ -9656,18 +9861,22 @@ def listening_socket(host: str, port: int) -> socket.socket:
     return bound
 
 
+def waitress_settings(settings: SimpleNamespace) -> dict[str, Any]:
+    """What waitress is told: its defaults that do not suit a LAN are replaced."""
+    return {"threads": settings.threads, "connection_limit": settings.connection_limit, "send_bytes": 18_000, "cleanup_interval": 10**9,
+            "channel_timeout": 10**9, "asyncore_use_poll": True, "ident": None, "max_request_body_size": settings.body_limit,
+            "max_request_header_size": settings.header_limit, "log_socket_errors": False,
+            "clear_untrusted_proxy_headers": bool(settings.trusted_proxy)}           # else nobody reads them
+
+
 def make_server(api: Callable, settings: SimpleNamespace, host: str, port: int, bound: socket.socket | None = None) -> Any:
-    """The web server, listening but not yet serving (waitress, with the defaults that do not suit a LAN replaced).
-    bound: a socket that listens already, instead of one on host and port."""
+    """The web server, listening but not yet serving. bound: a socket that listens already, instead of one on host and port."""
+    proxy = {"trusted_proxy": settings.trusted_proxy, "trusted_proxy_count": 1,
+             "trusted_proxy_headers": {"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port"}}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)          # send_bytes: see the performance notes
-        server = waitress.server.create_server(
-            api, sockets=[bound or listening_socket(host, port)], threads=settings.threads, connection_limit=settings.connection_limit,
-            send_bytes=18_000, cleanup_interval=10**9, channel_timeout=10**9, asyncore_use_poll=True, ident=None,
-            max_request_body_size=settings.body_limit, max_request_header_size=settings.header_limit, log_socket_errors=False,
-            **({"trusted_proxy": settings.trusted_proxy, "trusted_proxy_count": 1,
-                "trusted_proxy_headers": {"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port"}}
-               if settings.trusted_proxy else {}))
+        server = waitress.server.create_server(api, sockets=[bound or listening_socket(host, port)], **waitress_settings(settings),
+                                               **(proxy if settings.trusted_proxy else {}))
     if settings.trusted_proxy:
         server.application = refuse_in_json(server.application)
     server.channel_class = partial(accept_connection, settings.address_limit, settings.trusted_proxy)
@@ -9678,31 +9887,29 @@ def make_server(api: Callable, settings: SimpleNamespace, host: str, port: int, 
 FRESH = 0.5                                          # seconds that a new connection has, at a stop, to say what it wants
 
 
-def run_server(server: Any, stopping: threading.Event, deadline: float, patience: float = 10) -> None:
+def run_server(server: Any, stopping: threading.Event, patience: float = 10) -> None:
     """Serves until stopping is set; then accepts nothing more, and answers what was received, within patience seconds.
-    A connection that was just accepted has a moment to send its request, as nobody else would answer it. deadline: seconds in
-    which a whole request must have arrived."""
-    def turn(seconds: float) -> None:
-        waitress.wasyncore.loop(timeout=seconds, use_poll=True, map=server._map, count=1)
+    A connection that was just accepted has a moment to send its request, as nobody else would answer it."""
+    watch = server.watch
 
-    looked = time.monotonic()
-    while not stopping.is_set():
-        turn(1)
-        now = time.monotonic()
-        if now - looked >= 1:
-            looked = now
-            close_overdue(server, now, deadline)
+    def turn() -> None:
+        watch.take_watch()
+        watch.turn(0.05)
+
+    watch.keep(stopping.is_set)
+    watch.take_watch()
+    server.accepting = False
+    watch.sockets.settle(server._fileno)             # closing would not do: the service manager may hold the socket too
     server.del_channel()
     server.socket.close()
-    server.accepting = False
     started = time.monotonic()
     for channel in server.active_channels.values():
         channel.readable = lambda channel=channel: time.monotonic() < started + FRESH and channel.readable_when_fresh()
     while time.monotonic() < started + FRESH and any(not channel.has_served for channel in list(server.active_channels.values())):
-        turn(0.05)
+        turn()
     while time.monotonic() < started + patience and any(
             channel.requests or channel.total_outbufs_len for channel in list(server.active_channels.values())):
-        turn(0.05)
+        turn()
     server.task_dispatcher.shutdown()
 
 
@@ -9816,24 +10023,25 @@ def serve_engine(engine: Engine, host: str, port: int) -> int:
         server = make_server(Api(engine, settings, lambda: timer.problem() or courier.problem()), settings, host, port, systemd_socket())
     except (OSError, ValueError) as error:
         raise StartupRefused(f"cannot listen on {settings.listen}: {error}", 69) from None
-    stopping, wake = threading.Event(), server.pull_trigger
+    stopping, watch = threading.Event(), Watch(server, settings.request_deadline)
 
     def stop(*_: Any) -> None:
         engine.stop_listening()
         stopping.set()
-        wake()
+        watch.sockets.wake()
 
-    store.serve_waiting, store.on_fault = WaitingRequests(server), stop
+    store.serve_waiting, store.step_aside, store.on_fault = watch.serve_waiting, watch.step_aside, stop
     control = Control(engine)
-    watchdog = Watchdog(store, (timer, courier), stop, watchdog_interval())
+    stand_in = StandIn(watch, stopping)
+    watchdog = Watchdog(store, (timer, courier, stand_in), stop, watchdog_interval())
     settle_memory()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     introduce(engine, settings, host, int(server.effective_port))
-    for thread in (timer, courier, control, watchdog):
+    for thread in (timer, courier, control, stand_in, watchdog):
         thread.start()
     tell_systemd(f"READY=1\nSTATUS=listening on {settings.listen}")
-    run_server(server, stopping, settings.request_deadline)          # until SIGTERM, Ctrl-C or a fault
+    run_server(server, stopping)                     # until SIGTERM, Ctrl-C or a fault
     tell_systemd("STOPPING=1")
     watchdog.ended.set()
     for thread in (control, timer, courier):

@@ -6,6 +6,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 import bottle  # noqa: E402
+import waitress.server  # noqa: E402
 
 import alertlite  # noqa: E402
 
@@ -26,6 +27,5 @@ def pong(code: str) -> bytes:
 
 
 if __name__ == "__main__":
-    settings = alertlite.load_settings({}, {})
-    server = alertlite.make_server(app, settings, "127.0.0.1", int(sys.argv[1]))
-    server.run()
+    settings = alertlite.waitress_settings(alertlite.load_settings({}, {}))
+    waitress.server.create_server(app, host="127.0.0.1", port=int(sys.argv[1]), **settings).run()

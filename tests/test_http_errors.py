@@ -176,7 +176,7 @@ def test_a_defect_is_a_500_that_tells_the_log_everything_and_the_client_nothing(
 
 
 def test_a_store_that_cannot_write_is_a_503_that_asks_to_come_back(app: App) -> None:
-    app.store.db.execute("PRAGMA busy_timeout = 1")
+    app.store.busy_timeout = 1
     with contextlib.closing(sqlite3.connect(app.store.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")                # another program holds the file
         answer = app.call("POST", "/alert", {"resource": "web01", "event": "Lost", "severity": "major"})

@@ -1,11 +1,17 @@
 """The real server under load and in time: requests that share a commit, and the timer's own thread."""
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
+import os
+import pathlib
 import socket
+import sqlite3
+import struct
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor, wait
 from types import SimpleNamespace
 from typing import Any
 
@@ -143,3 +149,138 @@ def test_a_deadline_noted_while_the_timer_looks_for_the_next_one_is_kept(app: An
     timer.pass_once()
     assert timer.due == app.clock.now() + 90_000, "the one that is left"
     assert isinstance(app.clock, FakeClock) and app.get("/alerts/count")["statusCounts"] == {"open": 1, "expired": 1}
+
+
+# --- who waits for the sockets
+
+def raw_answers(stream: Any, count: int) -> list[tuple[int, Any]]:
+    """So many answers of one connection, as (status, JSON)."""
+    answers = []
+    for _ in range(count):
+        status = int(stream.readline().split()[1])
+        headers = dict(line.lower().split(b": ", 1) for line in iter(stream.readline, b"\r\n"))
+        answers.append((status, json.loads(stream.read(int(headers[b"content-length"])))))
+    return answers
+
+
+def raw_request(method: str, path: str, body: bytes = b"") -> bytes:
+    head = f"{method} {path} HTTP/1.1\r\nHost: a\r\nAuthorization: Key {ADMIN_KEY}\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+def report_body(event: str, **more: Any) -> bytes:
+    return json.dumps({"resource": "web01", "event": event, "severity": "major", **more}).encode()
+
+
+def test_requests_that_come_together_are_answered_in_their_order(server: Any) -> None:
+    requests, wanted = b"", []
+    for number in range(10):
+        requests += raw_request("POST", "/alert", report_body(f"e{number}")) + raw_request("GET", "/alerts/count")
+        wanted += [(201, None), (200, number + 1)]
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client:
+        client.sendall(requests)
+        answers = raw_answers(client.makefile("rb"), 20)
+    assert [(status, body.get("total")) for status, body in answers] == wanted
+
+
+@pytest.mark.parametrize("path", ["/alerts/count", "/healthz", "/config"])
+def test_others_are_served_while_a_report_waits_for_somebodys_shell(server: Any, path: str) -> None:
+    server.request("POST", "/alert", json.loads(report_body("first")))
+    with contextlib.closing(sqlite3.connect(server.db, isolation_level=None)) as shell, ThreadPoolExecutor() as pool:
+        shell.execute("BEGIN IMMEDIATE")
+        reports = [pool.submit(server.request, "POST", "/alert", json.loads(report_body(f"e{number}"))) for number in range(3)]
+        done, _ = wait(reports, 0.3)
+        assert not done
+        started = time.monotonic()
+        assert server.request("GET", path).status == 200
+        assert time.monotonic() - started < 1, "nobody else waits for the shell"
+        shell.execute("ROLLBACK")
+        assert [report.result().status for report in reports] == [201] * 3
+
+
+def test_a_client_that_is_slow_to_read_a_large_answer_gets_all_of_it_and_delays_nobody(server: Any) -> None:
+    for number in range(200):
+        assert server.request("POST", "/alert", json.loads(report_body(f"e{number}", rawData=f"{number:04d}" * 25_000))).status == 201
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client:
+        client.sendall(raw_request("GET", "/alerts?page-size=200&show-raw-data=true") * 2)
+        client.recv(1, socket.MSG_PEEK)
+        for _ in range(20):
+            started = time.monotonic()
+            assert server.request("POST", "/alert", json.loads(report_body("another"))).status == 201
+            assert time.monotonic() - started < 1
+        answers = raw_answers(client.makefile("rb"), 2)
+    assert [(status, len(body["alerts"])) for status, body in answers] == [(200, 200)] * 2, "20 MB each"
+
+
+def test_a_client_that_says_no_more_after_its_report_still_hears_the_answer(server: Any) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client:
+        client.sendall(raw_request("POST", "/alert", report_body("last")))
+        client.shutdown(socket.SHUT_WR)
+        assert raw_answers(client.makefile("rb"), 1)[0][0] == 201
+        assert client.recv(100) == b"", "and then the connection is closed"
+
+
+def test_a_report_of_a_client_that_does_not_wait_is_stored(server: Any) -> None:
+    for number in range(20):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client:
+            client.sendall(raw_request("POST", "/alert", report_body(f"e{number}")))
+    deadline = time.monotonic() + 10
+    while server.request("GET", "/alerts/count").json["total"] < 20:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def cpu_seconds(process: int) -> float:
+    times = pathlib.Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(times[11]) + int(times[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.parametrize("does", ["says more", "says no more", "is gone"])
+def test_what_a_client_does_while_its_request_is_served_costs_nothing(server: Any, does: str) -> None:
+    client = socket.create_connection(("127.0.0.1", server.port), timeout=20)
+    with contextlib.closing(sqlite3.connect(server.db, isolation_level=None)) as shell, client:
+        shell.execute("BEGIN IMMEDIATE")
+        client.sendall(raw_request("POST", "/key", b'{"user": "u@example.com", "scopes": ["read"]}'))
+        with pytest.raises(TimeoutError):
+            client.settimeout(0.3)
+            client.recv(1)
+        if does == "says more":
+            client.sendall(b"G")
+        elif does == "says no more":
+            client.shutdown(socket.SHUT_WR)
+        else:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.close()
+        before = cpu_seconds(server.process.pid)
+        threading.Event().wait(0.7)
+        assert cpu_seconds(server.process.pid) - before < 0.3
+        shell.execute("ROLLBACK")
+        if does != "is gone":
+            client.settimeout(10)
+            assert raw_answers(client.makefile("rb"), 1)[0][0] == 201
+    assert server.request("GET", "/healthz").status == 200
+
+
+def test_a_client_that_reads_nothing_delays_nobody(server: Any) -> None:
+    for number in range(10):
+        server.request("POST", "/alert", json.loads(report_body(f"e{number}", rawData="x" * 100_000)))
+    server.request("POST", "/alert", {"resource": "fat", "event": "e", "attributes": {"note": "x" * 150_000}})
+    lists, reports = raw_request("GET", "/alerts?resource=web01&show-raw-data=true"), raw_request("POST", "/alert", b'{"resource":"fat","event":"e"}')
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", server.port))
+        client.sendall(lists * 17 + reports * 30)    # waitress holds 16 MB, and the kernel 3 more: a report's answer is too much
+        threading.Event().wait(1)
+        started = time.monotonic()
+        for number in range(10):
+            assert server.request("POST", "/alert", json.loads(report_body(f"other{number}"))).status == 201
+            assert server.request("GET", "/alerts/count").status == 200
+        assert time.monotonic() - started < 2
+    assert server.stop() == 0
+
+
+def test_a_stop_that_takes_a_moment_is_none_that_failed(make_server: Any) -> None:
+    server = make_server(WATCHDOG_USEC="300000").start()
+    with socket.create_connection(("127.0.0.1", server.port)):      # it may still say something, for half a second
+        assert server.stop() == 0
+    assert "unexpectedly" not in server.output()

@@ -30,9 +30,11 @@ USED_BEFORE: dict[tuple[str, str], str] = {}
 # Who asks the time, beside CLOCK: (function, what it asks) -> reason.
 TIME_ELSEWHERE = {
     ("run_server", "time.monotonic"): "how long a stopping server waits for its answers to go out",
+    ("problem", "time.monotonic"): "how long nobody has looked at the sockets",
     ("__init__", "time.monotonic"): "how long a connection keeps us waiting",
+    ("close_overdue", "time.monotonic"): "how long a connection keeps us waiting",
     ("received", "time.monotonic"): "how long a connection keeps us waiting",
-    ("handle_write", "time.monotonic"): "how long a connection keeps us waiting",
+    ("_flush_some", "time.monotonic"): "how long a connection keeps us waiting",
     ("read", "time.monotonic"): "a reader's deadline, against a search that takes too long",
 }
 

@@ -97,7 +97,7 @@ def write_together(store: alertlite.Store, works: list[Callable]) -> list[Future
     ("journal_mode", "wal", "readers do not wait for the writer"),
     ("synchronous", 2, "what was answered survives a power cut"),
     ("foreign_keys", 1, "history and notes go with their alert"),
-    ("busy_timeout", 5000, "somebody's sqlite3 shell does not fail a request at once"),
+    ("busy_timeout", 0, "who waits for somebody's sqlite3 shell lets others go on meanwhile: Store.begin does so"),
     ("wal_autocheckpoint", 4096, "the WAL is moved into the file now and then"),
     ("journal_size_limit", 4_194_304, "a WAL that grew once shrinks again"),
     ("application_id", 0x616C6974, "the file says whose it is"),
