@@ -107,8 +107,10 @@ from typing import Any, NamedTuple
 
 import bottle
 import croniter
+import waitress.buffers
 import waitress.channel
 import waitress.parser
+import waitress.receiver
 import waitress.server
 import waitress.task
 import waitress.utilities
@@ -3728,7 +3730,7 @@ class Store:
         self.on_due: Callable[[int], None] = lambda due_at: None
         self.on_owed: Callable[[set[int]], None] = lambda receivers: None
         self.serve_waiting: Callable[[Job], None] = lambda job: None
-        self.step_aside: Callable[[Callable[[], Any]], Any] = lambda call: call()      # makes a call that may take long
+        self.step_aside: Callable[..., Any] = lambda call, is_brief=False: call()      # makes a call that may take long
         self.busy_timeout = 5000                     # milliseconds for which another program may hold the file
         self.on_fault: Callable[[], None] = lambda: None
         self.last_error: str | None = None
@@ -3835,7 +3837,7 @@ class Store:
                     raise
                 self.roll_back("ROLLBACK")
                 self.run(batch, self.run_in_savepoint)
-            self.step_aside(self.end)
+            self.step_aside(self.end, is_brief=True)
             if self.db.total_changes > changes:      # an empty transaction says nothing about the disk
                 self.last_error, self.is_full, self.commits = None, False, self.commits + 1
         except BaseException as error:
@@ -9447,10 +9449,29 @@ def ambiguity(first_line: bytes, lines: bytes) -> str | None:
 
 
 class StrictParser(waitress.parser.HTTPRequestParser):
-    """Refuses requests that two servers could read differently (reliability notes 4.1), and addresses that cannot be read."""
+    """Refuses requests that two servers could read differently (reliability notes 4.1), and addresses that cannot be read.
+    Who keeps a connection mostly sends the same header again, which needs no second reading."""
+
+    def __init__(self, adj: Any, last: dict[bytes, dict[str, Any]] | None = None):
+        """last: the last header of this connection, and what was read from it."""
+        super().__init__(adj)
+        self.last = {} if last is None else last
 
     def parse_header(self, header_plus: bytes) -> None:
         """ParsingError, which is answered with 400, where the header is ambiguous."""
+        known = self.last.get(header_plus)
+        if known is None:
+            self.last.clear()
+            self.parse_new_header(header_plus)
+            if not self.chunked and not self.expect_continue:
+                self.last[header_plus] = {name: value for name, value in vars(self).items() if name not in ("adj", "last", "body_rcv")}
+            return
+        vars(self).update(known, headers=known["headers"].copy())
+        if self.content_length:
+            self.body_rcv = waitress.receiver.FixedStreamReceiver(
+                self.content_length, waitress.buffers.OverflowableBuffer(self.adj.inbuf_overflow))
+
+    def parse_new_header(self, header_plus: bytes) -> None:
         first_line, _, lines = header_plus.lower().partition(b"\r\n")
         problem = ambiguity(first_line, lines)
         if problem:
@@ -9466,12 +9487,12 @@ class StrictParser(waitress.parser.HTTPRequestParser):
 class Channel(waitress.channel.HTTPChannel):
     """A connection, with the refusals of this server, and what its time limits need on a clock that nobody can set."""
     task_class, error_task_class = Task, JsonErrorTask
-    parser_class = StrictParser
     has_served = False
     moved_at = 0.0                                   # when it last had a whole request, or took some of an answer
 
     def __init__(self, *given: Any, **named: Any):
         self.begun_at: float | None = time.monotonic()               # since when it owes the rest of a request
+        self.parser_class = partial(StrictParser, last={})
         super().__init__(*given, **named)
         self.server.watch.sockets.settle(self._fileno)
 
@@ -9731,9 +9752,10 @@ class Watch:
         if had:
             self.watch.release()
 
-    def step_aside(self, call: Callable[[], Any]) -> Any:
-        """Makes a call that may take long; meanwhile the other thread waits for the sockets."""
-        if not self.me.is_keeper:
+    def step_aside(self, call: Callable[[], Any], is_brief: bool = False) -> Any:
+        """Makes a call that may take long; meanwhile the other thread waits for the sockets. is_brief: mostly it does not; then that
+        is not worth its while as long as nobody else is connected."""
+        if not self.me.is_keeper or is_brief and len(self.server.active_channels) < 2:
             return call()
         self.leave_watch()
         had_floor = self.leave_floor()

@@ -284,3 +284,20 @@ def test_a_stop_that_takes_a_moment_is_none_that_failed(make_server: Any) -> Non
     with socket.create_connection(("127.0.0.1", server.port)):      # it may still say something, for half a second
         assert server.stop() == 0
     assert "unexpectedly" not in server.output()
+
+
+def test_the_same_header_again_is_a_request_of_its_own(server: Any) -> None:
+    chunked = (b"POST /alert HTTP/1.1\r\nHost: a\r\nAuthorization: Key %b\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n")
+    bodies = [report_body(f"e{number}") for number in range(8)]
+    requests = [raw_request("POST", "/alert", body) for body in bodies[:4]]                # four times the same header
+    requests += [chunked % (ADMIN_KEY.encode(), len(body), body) for body in bodies[4:6]]
+    requests += [raw_request("POST", "/alert", bodies[6]).replace(ADMIN_KEY.encode(), b"x" * 32), raw_request("POST", "/alert", bodies[7])]
+    requests += [raw_request("GET", "/alerts/count")] * 2
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client:
+        stream, answers = client.makefile("rb"), []
+        for request in requests:
+            client.sendall(request)
+            answers += raw_answers(stream, 1)
+    assert [status for status, _ in answers] == [201] * 6 + [401, 201, 200, 200]
+    assert [body["alert"]["event"] for status, body in answers if status == 201] == ["e0", "e1", "e2", "e3", "e4", "e5", "e7"]
+    assert [body["total"] for _, body in answers[-2:]] == [7, 7]
