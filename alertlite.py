@@ -2450,7 +2450,7 @@ FIND_REPORTED_ALERT = (
     "SELECT seq FROM alerts WHERE environment = ? AND resource = ? AND event = ? AND customer = ? AND superseded = 0"
     " UNION ALL SELECT * FROM (SELECT seq FROM alerts WHERE environment = ? AND resource = ? AND customer = ?"
     " AND superseded = 0 AND correlate <> '[]' AND instr(correlate, ?) > 0 ORDER BY seq LIMIT 1) LIMIT 1")
-ADD_TO_COUNT = "INSERT INTO alert_counts VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count"
+ADD_TO_COUNT = " ON CONFLICT DO UPDATE SET count = count + excluded.count"
 OF_THIS_COUNT = " WHERE customer = ? AND environment = ? AND service = ? AND status = ? AND severity = ?"
 TAKE_FROM_COUNT = "UPDATE alert_counts SET count = count - ?" + OF_THIS_COUNT
 DROP_EMPTY_COUNT = "DELETE FROM alert_counts" + OF_THIS_COUNT + " AND count = 0"
@@ -2770,10 +2770,12 @@ class Tables:
         """Writes what was kept back for the end of the transaction."""
         self.flush()
         changes, self.count_changes = self.count_changes, {}
+        more = [(*kind, change) for kind, change in changes.items() if change > 0]
+        for start in range(0, len(more), 100):
+            chunk = more[start:start + 100]
+            self.db.execute(insert_rows_sql("alert_counts", 6, len(chunk)) + ADD_TO_COUNT, tuple(itertools.chain(*chunk)))
         for kind, change in changes.items():
-            if change > 0:
-                self.db.execute(ADD_TO_COUNT, (*kind, change))
-            elif change < 0:
+            if change < 0:
                 self.db.execute(TAKE_FROM_COUNT, (-change, *kind))
                 self.db.execute(DROP_EMPTY_COUNT, kind)
 
@@ -9405,7 +9407,15 @@ http_date = lru_cache(maxsize=2)(waitress.utilities.build_http_date)
 
 
 class Task(waitress.task.WSGITask):
-    """A request, and the header of its answer."""
+    """A request, and how its answer is put together."""
+
+    def write(self, data: bytes) -> None:
+        """Header and content in one piece, where this is all there is."""
+        if self.wrote_header or self.content_length != len(data):
+            super().write(data)
+            return
+        self.wrote_header, self.content_bytes_written = True, len(data)
+        self.channel.write_soon(self.build_response_header() + data)
 
     def build_response_header(self) -> bytes:
         """As waitress builds it, but sooner where nothing is left to be decided: names are as they should be already, and the
