@@ -45,8 +45,9 @@ class Connection:
         return int(self.buffer[9:12]) if len(self.buffer) >= end + 4 + length else None
 
 
-def run_load(port: int, connections: int, seconds: float, make_request: Callable[[int], bytes], wanted: int) -> dict[str, float]:
-    """Answers a second, and latencies in milliseconds, of so many connections that each ask again at once."""
+def run_load(port: int, connections: int, seconds: float, make_request: Callable[[int], bytes], wanted: int, least: int = 0) -> dict[str, float]:
+    """Answers a second, and latencies in milliseconds, of so many connections that each ask again at once, for so many seconds
+    and until so many requests were sent."""
     poll = select.epoll()
     pool = {}
     for _ in range(connections):
@@ -70,7 +71,7 @@ def run_load(port: int, connections: int, seconds: float, make_request: Callable
                 raise AssertionError(f"answered {status}: {connection.buffer[:500]!r}")
             now = time.perf_counter()
             latencies.append(now - connection.sent_at)
-            if now - started < seconds:
+            if now - started < seconds or number < least:
                 connection.send(make_request(number))
                 number += 1
             else:
