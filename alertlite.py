@@ -158,6 +158,22 @@ def as_list(text: str) -> tuple[str, ...]:
     return tuple(item.strip() for item in text.split(",") if item.strip())
 
 
+def as_patterns(text: str) -> tuple[str, ...]:
+    """The regular expressions of a comma-separated text; * alone stands for anything."""
+    patterns = as_list(text)
+    for pattern in patterns:
+        try:
+            re.compile("" if pattern == "*" else pattern)
+        except re.error as error:
+            raise ValueError(f"{pattern!r} is no pattern: {error}") from None
+    return patterns
+
+
+def is_among(text: str, patterns: Iterable[str]) -> bool:
+    """Whether a text is one of these, or is what one of them describes."""
+    return any(pattern in ("*", text) or re.fullmatch(pattern, text) for pattern in patterns)
+
+
 def as_one_of(*words: str) -> Callable[[str], str]:
     """A converter that takes only these words."""
     def convert(text: str) -> str:
@@ -202,7 +218,7 @@ SETTINGS = (
     Setting("auth", "on", as_flag, "off: everybody may do everything; only on a loopback address"),
     Setting("insecure", "off", as_flag, "on: allow auth=off on any address"),
     Setting("admin_key", "", str, "key with all rights that exists from the first start (default: a new one is made and shown)", True),
-    Setting("allowed_environments", "*", as_list, "environments that alerts may name; * = any"),
+    Setting("allowed_environments", "*", as_patterns, "environments that alerts may name, as patterns (Production,Dev.*); * = any"),
     Setting("default_environment", "Production", str, "environment of an alert that names none"),
     Setting("require_service", "off", as_flag, "on: refuse an alert that names no service"),
     Setting("allowed_email_domains", "*", as_list, "domains whose users need not be on the users list; * = any"),
@@ -286,8 +302,7 @@ def load_settings(given: dict[str, str], environ: dict[str, str]) -> SimpleNames
             raise ValueError(f"setting {setting.name}: {error}") from None
     values["db"] = values["db"] or os.path.join(environ.get("STATE_DIRECTORY", "").split(":")[0], "alertlite.db")
     values["memory_folder"] = environ.get("RUNTIME_DIRECTORY", "").split(":")[0]         # systemd keeps it in memory
-    allowed = values["allowed_environments"]
-    if "*" not in allowed and values["default_environment"] not in allowed:
+    if not is_among(values["default_environment"], values["allowed_environments"]):
         raise ValueError("setting default_environment: is not one of allowed_environments")
     return SimpleNamespace(**values)
 
@@ -2353,6 +2368,7 @@ class QueryParser:
         return NoneOf(term) if negated else term
 
     def parse_term(self, field: str) -> Any:
+        """One term, with its field; Invalid where there is none."""
         kind, text = self.take()
         if kind == "group":
             field, (kind, text) = self.known_field(text[:-1]), self.take()
@@ -2360,6 +2376,8 @@ class QueryParser:
             return self.parse_group(field)
         if kind not in ("quoted", "regex", "range", "word"):
             raise bad_query(f"expected a term, found {text or 'the end'!r}")
+        if kind == "word" and (text.startswith(":") or text.endswith(":")):
+            raise bad_query(f"expected field:term, found {text!r}")
         prefix = FIELD_PREFIX.fullmatch(text)
         if prefix and not text.startswith(('"', "/")):
             field, text = self.known_field(prefix[1]), prefix[2]
@@ -2381,7 +2399,7 @@ def term_match(field: str, kind: str, text: str) -> Match:
     if field == "_exists_":
         if kind not in ("word", "quoted"):
             raise bad_query("_exists_: takes the name of an attribute")
-        return Match(f"attributes.{text.strip(chr(34))}", "exists", None)
+        return Match(f"attributes.{text.strip(chr(34)).removeprefix('attributes.')}", "exists", None)
     if kind == "quoted":
         return Match(field, "phrase", re.sub(r"\\(.)", r"\1", text[1:-1]))
     if kind == "regex":
@@ -3693,7 +3711,8 @@ def problem_of_sqlite(error: sqlite3.Error, path: str) -> Problem:
     if "interrupted" in text or "user-defined function" in text:
         return Unavailable("the search takes too long: narrow it by status, environment or service")
     if isinstance(error, sqlite3.IntegrityError):
-        return Conflict("it conflicts with something stored")
+        taken = re.search(r"UNIQUE constraint failed: [a-z_]+\.([a-z_]+)$", text)
+        return Conflict(f"this {taken[1]} is another one's already" if taken else "it conflicts with something stored")
     return Unavailable("the store cannot be used now: nothing was stored")
 
 
@@ -4942,7 +4961,9 @@ class Engine:
         self.last_heard = self.resume_time()         # before this start; None = never
         self.started_at = self.looked_at = self.booted_at = clock.now()
         self.awake_at = clock.monotonic()
-        self.metrics = Metrics()
+        with store.read() as tables:
+            self.stored_metrics = tables.find_fact("metrics")
+        self.metrics = Metrics(self.stored_metrics)
         self.callers: dict[str, tuple[int, str, Caller]] = {}      # key hash -> expires_at, id, caller; see find_caller
         self.caller_changes = 0                      # how often users or keys changed; with what is known by heart,
         self.caller_lock = threading.Lock()          # under this lock
@@ -5281,7 +5302,7 @@ class Engine:
 
     def refuse_by_policy(self, report: AlertReport, needs_service: bool = True) -> None:
         allowed = self.settings.allowed_environments
-        if "*" not in allowed and report.environment not in allowed:
+        if not is_among(report.environment, allowed):
             self.metrics.count("rejected")
             raise Forbidden("[POLICY] Alert environment does not match one of " + ", ".join(allowed))
         if self.settings.require_service and needs_service and not report.service:
@@ -6058,6 +6079,13 @@ class Engine:
         self.remember_caller(self.passwords, login, quick, changes)
         return Caller(user.login, tuple(dict.fromkeys(scopes)), in_person=True)
 
+    def flush_metrics(self) -> None:
+        """Writes what was counted, where something was."""
+        text = self.metrics.text()
+        if text != (self.stored_metrics or Metrics(None).text()):
+            self.store.write(lambda tables: tables.save_fact("metrics", text))
+            self.stored_metrics = text
+
     def flush_key_uses(self) -> None:
         """Writes how often keys were used, where they were."""
         with self.key_uses_lock:
@@ -6137,8 +6165,9 @@ class Engine:
         def work(tables: Tables) -> ApiKey:
             if not login_is_allowed(key.user, tables.find_user(key.user), self.settings.allowed_email_domains):
                 raise Forbidden(f"user {key.user} is neither on the users list nor of an allowed domain")
-            if tables.find_key(key.key_hash) or tables.find_key(key.id):
-                raise Conflict("key is already in use")
+            for name, value in (("key", key.key_hash), ("id", key.id)):
+                if tables.find_key(value):
+                    raise Conflict(f"{name} is already in use")
             return tables.save_key(key)
 
         created = self.store.write(work)
@@ -6206,11 +6235,17 @@ COUNTERS = {"rejected": "Rejected alerts", "ratelimited": "Rate limited alerts",
 
 
 class Metrics:
-    """How often things happened and how long they took."""
+    """How often things happened and how long they took, since the database was made (spec/alerta.md 1.15)."""
 
-    def __init__(self) -> None:
-        self.timers = {name: [0, 0.0] for name in TIMERS}
-        self.counters = dict.fromkeys(COUNTERS, 0)
+    def __init__(self, stored: str | None):
+        """stored: what text gave last."""
+        known = json.loads(stored or "{}")
+        self.timers = {name: list(known.get(name, (0, 0.0))) for name in TIMERS}
+        self.counters = {name: known.get(name, 0) for name in COUNTERS}
+
+    def text(self) -> str:
+        """All of it, to be stored."""
+        return pack_object({**self.timers, **self.counters})
 
     def count(self, name: str) -> None:
         self.counters[name] += 1
@@ -6335,6 +6370,12 @@ class Fields:
             raise Invalid(f"{name} is longer than {NAME_LIMIT} characters")
         return value
 
+    def customer(self) -> str:
+        """The customer that this is for; missing and null mean nobody in particular, but an empty one is a mistake somewhere."""
+        if self.values.get("customer") == "":
+            raise Invalid("customer must not be an empty string")
+        return self.name("customer")
+
     def ident(self, name: str) -> str:
         """An id that fits into an address; missing and null mean a new one."""
         value = self.name(name)
@@ -6435,7 +6476,7 @@ class Fields:
     def one_of(self, name: str, known: Iterable[str], default: str) -> str:
         value = self.name(name, default)
         if value not in known:
-            raise Invalid(f"{name} ({value[:40]}) is not one of {', '.join(known)}")
+            raise Invalid(f"{name} ({value[:40]}) is not one of {', '.join(filter(None, known))}")
         return value
 
 
@@ -6786,7 +6827,7 @@ def refuse_address(environ: dict[str, Any], limit: int) -> None:
 def refusal(call: Call, problem: Problem) -> Any:
     """The answer to a request that failed, and its one line in the log."""
     log(4 if problem.status < 500 else 3, f"{call.environ['REQUEST_METHOD']} {loggable(call.environ['PATH_INFO'])} from "
-        f"{call.address or '-'}: {problem.status} {problem.message}")
+        f"{call.address or '-'}: {problem.status} {problem.message.removeprefix(f'{problem.status} ')}")
     return call.dialect.refuse(call, problem)
 
 
@@ -6850,13 +6891,14 @@ class Page(NamedTuple):
 
 
 DEFAULT_PAGE_SIZE, LARGEST_PAGE = 50, 1000
+MOST_PAGES = 10**12                                  # a larger number means the same
 
 
 def parse_page(call: Call) -> Page:
     """page, and page-size or its older name limit. What is no number counts as not given; 0 means the default."""
     def number(name: str, default: int) -> int:
         text = call.parameter(name)
-        return int(text) if re.fullmatch(r"-?[0-9]{1,18}", text) else default
+        return max(-MOST_PAGES, min(int(text[:20]), MOST_PAGES)) if re.fullmatch(r"-?[0-9]+", text) else default
 
     size = number("page-size", number("limit", DEFAULT_PAGE_SIZE)) or DEFAULT_PAGE_SIZE
     if size < 0:
@@ -6884,8 +6926,6 @@ def parse_alert(fields: Fields, call: Call, settings: SimpleNamespace) -> AlertR
         raise Invalid(f"Severity ({severity}) is not one of {', '.join(SEVERITIES)}")
     status = fields.one_of("status", STATUSES, "open")
     attributes = fields.attributes()
-    if fields.values.get("customer") == "":
-        raise Invalid("customer must not be an empty string")
     return AlertReport(
         id=fields.ident("id"), resource=resource, event=event,
         environment=fields.name("environment", settings.default_environment), severity=severity,
@@ -6895,7 +6935,7 @@ def parse_alert(fields: Fields, call: Call, settings: SimpleNamespace) -> AlertR
         attributes={**attributes, "ip": call.address}, origin=fields.name("origin", program_origin()),
         type=fields.name("type", "exceptionAlert"), created_at=fields.moment("createTime"),
         timeout=fields.seconds("timeout", settings.alert_timeout), raw_data=fields.anything("rawData"),
-        customer=fields.name("customer"))
+        customer=fields.customer())
 
 
 def show_history_entry(entry: HistoryEntry, base: str) -> dict[str, Any]:
@@ -7283,9 +7323,7 @@ def alerta_tags(api: Api, call: Call) -> Any:
 # --- heartbeats (spec/alerta.md 1.9)
 
 def parse_beat(fields: Fields, settings: SimpleNamespace) -> Beat:
-    if fields.values.get("customer") == "":
-        raise Invalid("customer must not be an empty string")
-    return Beat(id=fields.ident("id"), origin=fields.name("origin", program_origin()), customer=fields.name("customer"),
+    return Beat(id=fields.ident("id"), origin=fields.name("origin", program_origin()), customer=fields.customer(),
                 tags=fields.names("tags"), attributes=fields.attributes(),
                 timeout=fields.seconds("timeout", settings.heartbeat_timeout), created_at=fields.moment("createTime"))
 
@@ -7350,6 +7388,22 @@ def sort_key(value: Any) -> tuple[bool, float, str]:
     return value is not None, number, "" if value is None else str(value)
 
 
+NUMBER_FILTERS = frozenset({"timeout", "latency", "since", "count"})
+
+
+def refuse_filter(name: str, field: str, value: str) -> None:
+    """Invalid for a value that nothing in a field can have."""
+    if not value or value.startswith("~"):           # nothing, or a part of the text
+        return
+    if field in NUMBER_FILTERS and not re.fullmatch("-?[0-9]{1,18}", value):
+        raise Invalid(f"{name} must be a whole number")
+    if field.endswith("Time"):
+        try:
+            ms_from_text(value)
+        except ValueError as error:
+            raise Invalid(f"{name}: {error}") from None
+
+
 def choose_rows(call: Call, rows: list[dict[str, Any]], filters: dict[str, str]) -> list[dict[str, Any]]:
     """The rows of a small collection that the request asks for, sorted (spec/alerta.md 4.4)."""
     groups: dict[tuple[str, bool], list[str]] = {}
@@ -7360,6 +7414,7 @@ def choose_rows(call: Call, rows: list[dict[str, Any]], filters: dict[str, str])
             continue
         if field is None:
             raise Invalid(f"Invalid filter parameter: {key[:60]}")
+        refuse_filter(name, field, value)
         groups.setdefault((field, negated), []).append(value)
     rows = [row for row in rows if all(any(row_has(row, field, value) for value in values) != negated
                                        for (field, negated), values in groups.items())]
@@ -7586,7 +7641,7 @@ def parse_key(fields: Fields, caller: Caller, now: int, expire_days: int) -> tup
         raise Invalid("key must be 16 to 200 printable characters")
     return text, ApiKey(0, fields.ident("id"), hash_key(text), text[:6], user,
                         pack_list(parse_scopes(fields, ROLE_SCOPES["user"])), fields.text("text") or f"API Key for {user}",
-                        fields.name("customer"), fields.moment("expireTime", now + expire_days * 86_400_000), 0, None)
+                        fields.customer(), fields.moment("expireTime", now + expire_days * 86_400_000), 0, None)
 
 
 def show_key(api: Api, key: ApiKey, base: str, text: str | None = None) -> dict[str, Any]:
@@ -7623,7 +7678,7 @@ def alerta_update_key(api: Api, call: Call, ident: str) -> Any:
         raise Invalid("nothing to change")
     scopes, user = parse_scopes(fields, ()), fields.name("user") if is_key_admin(call.caller) else ""
     refuse_scopes(scopes, call.caller)
-    text, expires_at, customer = fields.text("text", None), fields.moment("expireTime"), fields.name("customer")
+    text, expires_at, customer = fields.text("text", None), fields.moment("expireTime"), fields.customer()
     api.engine.customer_for(customer, call.caller)
 
     def change(tables: Tables, key: ApiKey) -> ApiKey:
@@ -9030,6 +9085,7 @@ class Timer(Loop):
                 if self.beat - flushed >= self.FLUSH_EVERY:
                     flushed = self.beat
                     self.engine.flush_key_uses()
+                    self.engine.flush_metrics()
                 self.look_after_disk()
             except Problem as problem:               # a full disk: what is due stays due
                 if problem.message != self.last_problem:
@@ -9282,7 +9338,10 @@ def control_key_list(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def control_key_revoke(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
-    engine.change_key(str(request.get("key")), ALL_RIGHTS, lambda tables, key: tables.delete_key(key.id))
+    try:
+        engine.change_key(str(request.get("key")), ALL_RIGHTS, lambda tables, key: tables.delete_key(key.id))
+    except NotFound:
+        raise NotFound("there is no key with this id; see: alertlite key list") from None
     return {}
 
 
@@ -9388,15 +9447,19 @@ def ask_server(path: str, request: dict[str, Any]) -> dict[str, Any] | None:
         os.close(folder)
 
 
+TOO_LONG = re.compile("exceeds max_(body|header) of ([0-9]+)")       # in waitress' words
+
+
 class JsonErrorTask(waitress.task.ErrorTask):
     """What waitress refuses by itself (too large, malformed), in the same form as every other refusal."""
 
     def execute(self) -> None:
         error = self.request.error
-        ident = new_id()
-        log(4, f"refused before routing: {error.code} {error.reason}")
+        ident, text = new_id(), TOO_LONG.sub(r"the \1 is longer than \2 bytes", error.body)
         self.status = f"{error.code} {error.reason}"
-        body = json_text({"status": "error", "message": self.status, "code": error.code, "errors": None, "requestId": ident})
+        message = f"{self.status}: {text}"
+        log(4, f"refused before routing: {message}")
+        body = json_text({"status": "error", "message": message, "code": error.code, "errors": [text], "requestId": ident})
         self.response_headers = [("Content-Type", "application/json"), ("X-Request-ID", ident)]
         self.set_close_on_finish()
         self.content_length = len(body)
@@ -10089,6 +10152,7 @@ def end_service(engine: Engine, base: str) -> int:
     try:
         engine.store_signs()
         engine.flush_key_uses()
+        engine.flush_metrics()
         engine.end_listening()
     except Problem as problem:                       # the next start takes the time since the disk was full for not listened to
         log(2, f"{len(engine.signs)} signs of life are lost: {problem.message}")

@@ -557,3 +557,99 @@ def test_tags_are_a_set(app: App) -> None:
     app.call("PUT", f"{path}/untag", {"tags": ["a", "x"]})
     assert app.get(path)["alert"]["tags"] == ["b", "c"]
     assert app.get(path)["alert"]["history"][-1]["type"] == "new"
+
+
+# --- what a user may easily get wrong
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "/key"), ("POST", "/alert"), ("POST", "/heartbeat")])
+def test_an_empty_customer_is_a_mistake_and_not_nobodys(app: App, method: str, path: str) -> None:
+    answer = app.call(method, path, {"customer": "", "user": "k", "resource": "web01", "event": "e", "origin": "o"})
+    assert (answer.status, answer.json["message"]) == (400, "customer must not be an empty string")
+
+
+@pytest.mark.parametrize(("environment", "status", "why"), [
+    ("Production", 201, "it is named"),
+    ("Development", 201, "the pattern describes it"),
+    ("Dev", 201, "the pattern describes it"),
+    ("PreDevelopment", 403, "a pattern describes the whole"),
+    ("production", 403, "it is another one"),
+    ("C++", 201, "a name that is no good pattern of itself is still a name"),
+])
+def test_environments_are_allowed_by_patterns(make_app: Any, environment: str, status: int, why: str) -> None:
+    app = make_app(allowed_environments=r"Production,Dev.*,C\+\+")
+    assert app.call("POST", "/alert", {"resource": "web01", "event": "e", "environment": environment}).status == status, why
+
+
+def test_a_pattern_that_cannot_be_one_is_refused_at_the_start() -> None:
+    with pytest.raises(ValueError, match=r"setting allowed_environments: 'Dev\(' is no pattern"):
+        alertlite.load_settings({"allowed_environments": "Production,Dev("}, {})
+
+
+@pytest.mark.parametrize("path", [
+    "/heartbeats?createTime=x", "/heartbeats?receiveTime=2026", "/heartbeats?since=x", "/heartbeats?latency=1e3", "/heartbeats?timeout=x",
+    "/heartbeats?timeout!=x", "/keys?expireTime=x", "/keys?count=many", "/keys?lastUsedTime=yesterday"])
+def test_a_filter_that_nothing_can_match_is_refused_by_name(app: App, path: str) -> None:
+    answer = app.call("GET", path)
+    assert answer.status == 400 and answer.json["message"].startswith(path.partition("?")[2].partition("=")[0].rstrip("!"))
+
+
+@pytest.mark.parametrize("path", [
+    "/heartbeats?timeout=300", "/heartbeats?createTime=2030-01-01T00:00:00.000Z", "/heartbeats?since=~1", "/keys?count="])
+def test_a_filter_that_something_might_match_is_none_to_refuse(app: App, path: str) -> None:
+    assert app.call("GET", path).status == 200
+
+
+@pytest.mark.parametrize("number", ["2", "1000", "999999999999999999", "9223372036854775808", "9" * 40, "0", "-1", "-" + "9" * 40])
+def test_a_page_that_is_not_there_is_out_of_range_however_large_its_number(app: App, number: str) -> None:
+    app.post_alert()
+    assert app.call("GET", f"/alerts?page={number}").status == 416
+
+
+@pytest.mark.parametrize("number", ["999999999999999999", "9" * 40])
+def test_any_page_of_nothing_is_empty(app: App, number: str) -> None:
+    assert app.get(f"/alerts?page={number}")["alerts"] == []
+
+
+@pytest.mark.parametrize(("query", "found"), [("_exists_:room", 1), ("_exists_:attributes.room", 1), ("_exists_:rack", 0)])
+def test_an_attribute_can_be_asked_for_by_either_name(app: App, query: str, found: int) -> None:
+    app.post_alert(attributes={"room": "cellar"})
+    assert app.get(f"/alerts?q={query}")["total"] == found
+
+
+@pytest.mark.parametrize("query", ["severity:", ":x", "text:a severity:"])
+def test_half_a_term_is_refused(app: App, query: str) -> None:
+    assert app.call("GET", "/alerts?q=" + urllib.parse.quote(query)).status == 400
+
+
+@pytest.mark.parametrize(("path", "body", "message"), [
+    ("/user", {"id": "taken", "name": "b", "email": "b@example.com", "password": "p" * 12}, "this id is another one's already"),
+    ("/key", {"id": "taken", "user": "k"}, "id is already in use"),
+    ("/key", {"key": "k" * 32, "user": "k"}, "key is already in use"),
+])
+def test_a_conflict_names_what_is_taken(app: App, path: str, body: dict[str, Any], message: str) -> None:
+    first = {"id": "taken", "name": "a", "email": "a@example.com", "password": "p" * 12, "key": "k" * 32, "user": "k"}
+    assert app.call("POST", path, first).status == 201
+    answer = app.call("POST", path, body)
+    assert (answer.status, answer.json["message"]) == (409, message)
+
+
+def test_an_unknown_status_is_refused_with_those_there_are(app: App) -> None:
+    user = app.call("POST", "/user", {"name": "a", "email": "a@example.com", "password": "p" * 12}).json["user"]
+    answer = app.call("PUT", f"/user/{user['id']}", {"status": "bogus"})
+    assert answer.json["message"] == "status (bogus) is not one of active, inactive"
+
+
+def test_what_was_counted_survives_a_restart(app: App) -> None:
+    app.post_alert()
+    app.get("/alerts")
+    before = app.get("/management/status")["metrics"]
+    app.engine.flush_metrics()
+    again = alertlite.Engine(app.store, app.clock, app.settings)
+    assert [again.metrics.timers, again.metrics.counters] == [app.engine.metrics.timers, app.engine.metrics.counters]
+    assert {metric["name"]: metric["count"] for metric in before if metric["type"] == "timer"} == {"received": 1, "queries": 1}
+
+
+def test_nothing_is_written_where_nothing_was_counted(app: App) -> None:
+    commits = app.store.commits
+    app.engine.flush_metrics()
+    assert app.store.commits == commits

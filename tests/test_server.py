@@ -301,3 +301,16 @@ def test_the_same_header_again_is_a_request_of_its_own(server: Any) -> None:
     assert [status for status, _ in answers] == [201] * 6 + [401, 201, 200, 200]
     assert [body["alert"]["event"] for status, body in answers if status == 201] == ["e0", "e1", "e2", "e3", "e4", "e5", "e7"]
     assert [body["total"] for _, body in answers[-2:]] == [7, 7]
+
+
+@pytest.mark.parametrize(("request_", "status", "text"), [
+    (b"POST /alert HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\n\r\n", 413, "the body is longer than 1048576 bytes"),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nX-Long: " + b"x" * 20_000 + b"\r\n\r\n", 431, "the header is longer than 16384 bytes"),
+    (b"GET / HTTP/1.1\r\n\r\n", 400, "one Host header is needed"),
+])
+def test_what_is_refused_while_it_is_read_is_told_why(server: Any, request_: bytes, status: int, text: str) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client:
+        with contextlib.suppress(OSError):
+            client.sendall(request_)
+        (found, body), = raw_answers(client.makefile("rb"), 1)
+    assert (found, body["errors"]) == (status, [text]) and body["message"].endswith(f": {text}")
