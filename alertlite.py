@@ -2977,8 +2977,10 @@ class Tables:
         self.db.execute("DELETE FROM alerts WHERE seq = ?", (alert.seq,))
 
     def due_alerts(self, now: int, limit: int) -> list[Alert]:
-        return [Alert(*row) for row in self.rows(
-            f"SELECT {ALERT_COLUMNS} FROM alerts WHERE due_at <= ? ORDER BY due_at LIMIT ?", (now, limit))]
+        """Of the alerts that are due the latest, in order: what has just become due does not wait behind a hundred thousand that
+        have long been, or are looked at again because a setting has changed."""
+        rows = self.rows(f"SELECT {ALERT_COLUMNS} FROM alerts WHERE due_at <= ? ORDER BY due_at DESC LIMIT ?", (now, limit))
+        return [Alert(*row) for row in reversed(rows)]
 
     def set_alert_due(self, alert: Alert, due_at: int | None) -> None:
         self.recent.forget(alert)
@@ -6226,7 +6228,7 @@ def event_messages(old: Alert | None, alert: Alert) -> dict[str, Any]:
             "since": alert.received_at if old is None or old.status in FINISHED_STATUSES else old.received_at}
 
 
-# Counters and timers for /management/status (spec/alerta.md 1.15): in memory, from the start of the process.
+# Counters and timers for /management/status (spec/alerta.md 1.15), stored once a minute.
 TIMERS = {
     "received": "Received alerts", "queries": "Alert queries", "status": "Status changes", "tagged": "Tagged alerts",
     "untagged": "Removed tags", "attributes": "Updated attributes", "deleted": "Deleted alerts", "counts": "Count alerts",
@@ -9762,10 +9764,11 @@ class Watch:
     """Two threads take turns at waiting for the sockets. Who has the watch reads what comes and serves reports itself, but
     leaves the watch to the other before it waits for the disk; all other requests go to the threads of waitress.
 
-    So a report takes no way through other threads, which took a third of the time. Reports that wait are served by a thread
-    that is about to wait for a commit, within its own request, so that they share it. They nest like calls; only reports
-    do, as they are quick. Of the two, one computes at a time, the one that has the floor: each call of SQLite or of a
-    socket gives up the interpreter lock, and to get it back from a busy thread costs more than most of these calls.
+    So a report takes no way through other threads: each hand-over costs about as much as the report itself. Reports that
+    wait are served by a thread that is about to wait for a commit, within its own request, so that they share it. They
+    nest like calls; only reports do, as they are quick. Of the two, one computes at a time, the one that has the floor:
+    each call of SQLite or of a socket gives up the interpreter lock, and to get it back from a busy thread costs more
+    than most of these calls.
     """
     DEEPEST = 16                                     # requests within one another
     PATIENCE = 0.05                                  # seconds for the floor: it is a courtesy, nothing depends on it
