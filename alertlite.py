@@ -9343,7 +9343,7 @@ def control_key_revoke(engine: Engine, request: dict[str, Any]) -> dict[str, Any
     try:
         engine.change_key(str(request.get("key")), ALL_RIGHTS, lambda tables, key: tables.delete_key(key.id))
     except NotFound:
-        raise NotFound("there is no key with this id; see: alertlite key list") from None
+        raise NotFound("not found: no key has this id or text; see: alertlite key list") from None
     return {}
 
 

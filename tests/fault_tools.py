@@ -187,7 +187,7 @@ class Fact(NamedTuple):
     what: str
     sql: str                                         # a true value, or it was lost
     values: tuple
-    request: str                                     # the X-Request-Id of its answer
+    request: str                                     # the X-Request-ID of its answer
 
 
 class GatedSink(Sink):
@@ -244,7 +244,7 @@ class Session:
 
     def keep(self, answer: Answer, what: str, sql: str, *values: Any) -> None:
         if answer.status in self.OK:
-            self.facts[what] = Fact(what, sql, values, answer.headers["X-Request-Id"])
+            self.facts[what] = Fact(what, sql, values, answer.headers["X-Request-ID"])
 
     def report(self, resource: str, severity: str = "major") -> str:
         """Reports an alert; its id, '' = that was refused."""
@@ -562,7 +562,7 @@ RECORDED = (*CHANGES, "unlinkat", "renameat", "renameat2", "sendto", "recvfrom")
 
 def answered_requests(content: bytes) -> list[str]:
     """The requests that something sent to a client answers."""
-    return [ident.decode() for ident in re.findall(rb"X-Request-Id: ([0-9a-f-]+)", content)]
+    return [ident.decode() for ident in re.findall(rb"X-Request-ID: ([0-9a-f-]+)", content)]
 
 
 class Deliveries:
