@@ -2780,18 +2780,19 @@ class Tables:
             self.write_changed_checks()
         pending, self.pending = self.pending, {}
         for table, rows in pending.items():
-            for start in range(0, len(rows), 100):
-                chunk = rows[start:start + 100]
-                self.db.execute(insert_rows_sql(table, len(chunk[0]), len(chunk)), tuple(itertools.chain(*chunk)))
+            self.insert_rows(table, rows)
+
+    def insert_rows(self, table: str, rows: list[tuple], on_conflict: str = "") -> None:
+        """Inserts rows, a hundred with each statement."""
+        for start in range(0, len(rows), 100):
+            chunk = rows[start:start + 100]
+            self.db.execute(insert_rows_sql(table, len(chunk[0]), len(chunk)) + on_conflict, tuple(itertools.chain(*chunk)))
 
     def finish(self) -> None:
         """Writes what was kept back for the end of the transaction."""
         self.flush()
         changes, self.count_changes = self.count_changes, {}
-        more = [(*kind, change) for kind, change in changes.items() if change > 0]
-        for start in range(0, len(more), 100):
-            chunk = more[start:start + 100]
-            self.db.execute(insert_rows_sql("alert_counts", 6, len(chunk)) + ADD_TO_COUNT, tuple(itertools.chain(*chunk)))
+        self.insert_rows("alert_counts", [(*kind, change) for kind, change in changes.items() if change > 0], ADD_TO_COUNT)
         for kind, change in changes.items():
             if change < 0:
                 self.db.execute(TAKE_FROM_COUNT, (-change, *kind))
@@ -4964,8 +4965,8 @@ class Engine:
         self.started_at = self.looked_at = self.booted_at = clock.now()
         self.awake_at = clock.monotonic()
         with store.read() as tables:
-            self.stored_metrics = tables.find_fact("metrics")
-        self.metrics = Metrics(self.stored_metrics)
+            self.metrics = Metrics(tables.find_fact("metrics"))
+        self.stored_metrics = self.metrics.text()
         self.callers: dict[str, tuple[int, str, Caller]] = {}      # key hash -> expires_at, id, caller; see find_caller
         self.caller_changes = 0                      # how often users or keys changed; with what is known by heart,
         self.caller_lock = threading.Lock()          # under this lock
@@ -6084,7 +6085,7 @@ class Engine:
     def flush_metrics(self) -> None:
         """Writes what was counted, where something was."""
         text = self.metrics.text()
-        if text != (self.stored_metrics or Metrics(None).text()):
+        if text != self.stored_metrics:
             self.store.write(lambda tables: tables.save_fact("metrics", text))
             self.stored_metrics = text
 
@@ -9675,7 +9676,6 @@ def refuse_in_json(application: Callable) -> Callable:
 
 class StandIn(threading.Thread):
     """The second thread of the watch."""
-    LONGEST_SILENCE = 30                             # seconds without a look at the sockets that are a problem
 
     def __init__(self, watch: Watch, stopping: threading.Event):
         super().__init__(target=watch.keep, args=(stopping.is_set,), name="stand-in", daemon=True)
@@ -9688,7 +9688,7 @@ class StandIn(threading.Thread):
     def problem(self) -> str | None:
         """Why nobody is served; None = the sockets are looked at."""
         silent = time.monotonic() - self.watch.looked_at
-        return f"nobody has looked at the sockets for {silent:.0f} seconds" if silent > self.LONGEST_SILENCE else None
+        return f"nobody has looked at the sockets for {silent:.0f} seconds" if silent > Loop.LONGEST_SILENCE else None
 
 
 class Sockets:
