@@ -9677,13 +9677,13 @@ def refuse_in_json(application: Callable) -> Callable:
 class StandIn(threading.Thread):
     """The second thread of the watch."""
 
-    def __init__(self, watch: Watch, stopping: threading.Event):
-        super().__init__(target=watch.keep, args=(stopping.is_set,), name="stand-in", daemon=True)
-        self.watch, self.stopping = watch, stopping
+    def __init__(self, watch: Watch):
+        super().__init__(target=watch.keep, name="stand-in", daemon=True)
+        self.watch = watch
 
     def is_alive(self) -> bool:
         """Whether it does what it should: at a stop it ends before the others."""
-        return self.stopping.is_set() or super().is_alive()
+        return self.watch.is_over or super().is_alive()
 
     def problem(self) -> str | None:
         """Why nobody is served; None = the sockets are looked at."""
@@ -9781,13 +9781,19 @@ class Watch:
         self.watch, self.floor, self.serving = threading.Lock(), threading.Lock(), threading.Lock()
         self.me = Keeper()
         self.looked_at = time.monotonic()
+        self.is_over = False
         server.watch, server.add_task, server.pull_trigger = self, self.add_task, self.answer
 
-    def keep(self, is_over: Callable[[], bool]) -> None:
+    def end(self) -> None:
+        """Lets both threads end. Takes no lock: a signal's handler calls it, and may itself be interrupted by one."""
+        self.is_over = True
+        self.sockets.wake()
+
+    def keep(self) -> None:
         """Takes turns at the watch until it is over."""
         self.me.is_keeper = True
         try:
-            while self.take_watch() and not is_over():
+            while self.take_watch() and not self.is_over:
                 self.turn(1)
         finally:
             self.leave_floor()
@@ -9808,10 +9814,11 @@ class Watch:
                 self.serving.release()
 
     def take_watch(self) -> bool:
-        """Waits until it has the watch; the thread sleeps until the other one steps aside."""
-        if not self.me.has_watch:
+        """Waits until it has the watch; the thread sleeps until the other one steps aside. It comes round once a second: handlers
+        of signals run on the main thread only, and one that came to another thread, or just before this one slept, wakes it not."""
+        while not self.me.has_watch:
             self.leave_floor()
-            self.me.has_watch = self.watch.acquire()
+            self.me.has_watch = self.watch.acquire(timeout=1)
         return True
 
     def take_floor(self) -> None:
@@ -9985,8 +9992,8 @@ def make_server(api: Callable, settings: SimpleNamespace, host: str, port: int, 
 FRESH = 0.5                                          # seconds that a new connection has, at a stop, to say what it wants
 
 
-def run_server(server: Any, stopping: threading.Event, patience: float = 10) -> None:
-    """Serves until stopping is set; then accepts nothing more, and answers what was received, within patience seconds.
+def run_server(server: Any, patience: float = 10) -> None:
+    """Serves until its watch is over; then accepts nothing more, and answers what was received, within patience seconds.
     A connection that was just accepted has a moment to send its request, as nobody else would answer it."""
     watch = server.watch
 
@@ -9994,7 +10001,7 @@ def run_server(server: Any, stopping: threading.Event, patience: float = 10) -> 
         watch.take_watch()
         watch.turn(0.05)
 
-    watch.keep(stopping.is_set)
+    watch.keep()
     watch.take_watch()
     server.accepting = False
     watch.sockets.settle(server._fileno)             # closing would not do: the service manager may hold the socket too
@@ -10121,16 +10128,15 @@ def serve_engine(engine: Engine, host: str, port: int) -> int:
         server = make_server(Api(engine, settings, lambda: timer.problem() or courier.problem()), settings, host, port, systemd_socket())
     except (OSError, ValueError) as error:
         raise StartupRefused(f"cannot listen on {settings.listen}: {error}", 69) from None
-    stopping, watch = threading.Event(), Watch(server, settings.request_deadline)
+    watch = Watch(server, settings.request_deadline)
 
     def stop(*_: Any) -> None:
         engine.stop_listening()
-        stopping.set()
-        watch.sockets.wake()
+        watch.end()
 
     store.serve_waiting, store.step_aside, store.on_fault = watch.serve_waiting, watch.step_aside, stop
     control = Control(engine)
-    stand_in = StandIn(watch, stopping)
+    stand_in = StandIn(watch)
     watchdog = Watchdog(store, (timer, courier, stand_in), stop, watchdog_interval())
     settle_memory()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -10139,7 +10145,7 @@ def serve_engine(engine: Engine, host: str, port: int) -> int:
     for thread in (timer, courier, control, stand_in, watchdog):
         thread.start()
     tell_systemd(f"READY=1\nSTATUS=listening on {settings.listen}")
-    run_server(server, stopping)                     # until SIGTERM, Ctrl-C or a fault
+    run_server(server)                               # until SIGTERM, Ctrl-C or a fault
     tell_systemd("STOPPING=1")
     watchdog.ended.set()
     for thread in (control, timer, courier):

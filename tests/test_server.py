@@ -2,10 +2,12 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import http.client
 import json
 import os
 import pathlib
+import signal
 import socket
 import sqlite3
 import struct
@@ -311,6 +313,16 @@ def test_a_stop_that_takes_a_moment_is_none_that_failed(make_server: Any) -> Non
     with socket.create_connection(("127.0.0.1", server.port)):      # it may still say something, for half a second
         assert server.stop() == 0
     assert "unexpectedly" not in server.output()
+
+
+@pytest.mark.parametrize("reports", [0, 1, 2], ids=lambda count: f"after {count} reports")
+def test_a_signal_ends_the_server_whichever_thread_it_comes_to(server: Any, reports: int) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20):       # while others are connected, both threads take turns
+        for number in range(reports):
+            assert server.request("POST", "/alert", json.loads(report_body(f"e{number}"))).status == 201
+        others = {int(task) for task in os.listdir(f"/proc/{server.process.pid}/task")} - {server.process.pid}
+        assert ctypes.CDLL(None).tgkill(server.process.pid, min(others), signal.SIGTERM) == 0
+        assert server.process.wait(10) == 0
 
 
 def test_the_same_header_again_is_a_request_of_its_own(server: Any) -> None:
