@@ -518,8 +518,12 @@ def our_time(wall: int) -> int:
 ISO_TIME = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})\.([0-9]{1,6})Z")
 
 
+FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_799         # of the years 1 and 9999; what lies beyond is shown as these
+
+
 @lru_cache(maxsize=4096)
 def _text_of_second(second: int) -> str:
+    second = min(max(second, FIRST_SECOND), LAST_SECOND)             # once the clock has been set, a time may come to lie beyond
     return datetime.fromtimestamp(second, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S").zfill(19)
 
 
@@ -835,20 +839,26 @@ ATTRIBUTES_LIMIT = 200_000                           # characters of an object, 
 ITEM_LIMIT = 1000                                    # items of a list or an object
 
 
-def merged_attributes(old: str, new: dict[str, Any]) -> str:
-    """The attributes with new ones laid over them; null deletes. Where both together are too much, the old ones go.
+def bounded_object(name: str, value: dict[str, Any]) -> str:
+    """The JSON text of an object from outside; Invalid that names it where that is too much."""
+    text = pack_object(value)
+    if len(text) > ATTRIBUTES_LIMIT:
+        raise Invalid(f"{name}: more than {ATTRIBUTES_LIMIT} characters of JSON")
+    return text
 
-    Invalid where the new ones alone are too much.
+
+def merged_attributes(old: str, new: dict[str, Any], drops_old: bool = False) -> str:
+    """The attributes with new ones laid over them; null deletes. Where both together are too much, the old ones go, or Invalid.
+
+    Invalid in any case where the new ones alone are too much.
     """
     known = unpack(old)
     if all(isinstance(value, str) and known.get(name) == value for name, value in new.items()):
         return old
-    merged = pack_object({name: value for name, value in {**known, **new}.items() if value is not None})
-    if len(merged) > ATTRIBUTES_LIMIT:
-        merged = pack_object({name: value for name, value in new.items() if value is not None})
-    if len(merged) > ATTRIBUTES_LIMIT:
-        raise Invalid(f"attributes are more than {ATTRIBUTES_LIMIT} characters of JSON")
-    return merged
+    merged = {name: value for name, value in {**known, **new}.items() if value is not None}
+    if drops_old and len(pack_object(merged)) > ATTRIBUTES_LIMIT:
+        merged = {name: value for name, value in new.items() if value is not None}
+    return bounded_object("attributes", merged)
 
 
 def merged_tags(old: str, new: list[str]) -> str:
@@ -901,7 +911,7 @@ def decide_report(old: Alert | None, report: AlertReport, now: int) -> Decision:
     changes = {
         "service": pack_list(report.service), "value": report.value, "text": report.text, "timeout": report.timeout,
         "raw_data": report.raw_data, "tags": merged_tags(old.tags, report.tags),
-        "attributes": merged_attributes(old.attributes, report.attributes),
+        "attributes": merged_attributes(old.attributes, report.attributes, drops_old=True),
         "last_receive_id": report.id, "last_received_at": now,
     }
     if report.status != "open":                      # put there by the sender, rather than back there by a rule
@@ -1220,8 +1230,9 @@ HEARTBEAT_EVENTS = ["HeartbeatFail", "HeartbeatSlow", "HeartbeatOK"]
 
 
 def attribute_text(attributes: dict, name: str, default: str) -> str:
+    """An attribute that stands for a name; the default where it cannot be one."""
     value = attributes.get(name)
-    return value if isinstance(value, str) and value else default
+    return value if isinstance(value, str) and 0 < len(value) <= NAME_LIMIT else default
 
 
 def heartbeat_report(beat: Heartbeat, event: str, severity: str, value: str, text: str, settings: SimpleNamespace) -> AlertReport:
@@ -1238,7 +1249,8 @@ def heartbeat_report(beat: Heartbeat, event: str, severity: str, value: str, tex
         environment=attribute_text(attributes, "environment", settings.default_environment),
         severity=severity or (named if named in SEVERITIES and named not in NORMAL_SEVERITIES else "major"),
         status="open", correlate=HEARTBEAT_EVENTS,
-        service=[item for item in service if isinstance(item, str)], group=attribute_text(attributes, "group", "System"),
+        service=[item for item in service if isinstance(item, str) and 0 < len(item) <= NAME_LIMIT][:ITEM_LIMIT],
+        group=attribute_text(attributes, "group", "System"),
         value=value, text=text, tags=unpack(beat.tags),
         attributes={name: value for name, value in attributes.items()
                     if name not in ("environment", "severity", "service", "group")},
@@ -2123,7 +2135,7 @@ def login_is_allowed(login: str, user: User | None, domains: Iterable[str]) -> b
     """The white-list rule: an active user on the list, or anybody of an allowed domain (spec/alerta.md 5.9)."""
     if user is not None:
         return user.status == "active"
-    return "*" in domains or login_domain(login) in domains
+    return "*" in domains or login_domain(login).lower() in {domain.lower() for domain in domains}
 
 
 def hash_key(key: str) -> str:
@@ -2145,7 +2157,7 @@ def password_is_right(password: str, stored: str) -> bool:
 # What a search asks for, as a tree that says nothing of SQL.
 
 class Match(NamedTuple):
-    """One field compared: op is is, contains, globs, regex, phrase, range, exists or prefix (see ALERT_MATCHERS)."""
+    """One field compared: op is is, contains, globs, words, regex, phrase, range or exists (see COMPARERS)."""
     field: str
     op: str
     value: Any
@@ -2279,15 +2291,32 @@ def re2_library() -> Any:
 
 
 def regex_match(field: str, pattern: str) -> Match:
-    """A case-insensitive search for a pattern in a field; Invalid for a pattern that cannot be served."""
+    """A case-insensitive search for a pattern in a field; Invalid, naming the field, for a pattern that cannot be served."""
     re2 = re2_library()
-    if re2 is None:
-        return Match(field, "globs", globs_from_regex(pattern))
     try:
+        if re2 is None:
+            return Match(field, "globs", globs_from_regex(pattern))
         re2.compile("(?i)" + pattern)
+    except Invalid as problem:
+        raise Invalid(f"{field}: {problem.message}") from None
     except re2.error as error:
-        raise Invalid(f"bad pattern: {error}") from None
+        raise Invalid(f"{field}: bad pattern: {error}") from None
     return Match(field, "regex", "(?i)" + pattern)
+
+
+@lru_cache(maxsize=256)
+def pattern_of_glob(glob: str) -> re.Pattern:
+    """A GLOB of SQLite's as a pattern, which never takes long."""
+    shell = re.sub(r"\[!([^\]]*)\]", lambda match: f"[{match[1]}!]" if match[1] else "!", glob).replace("[^", "[!")
+    return re.compile(fnmatch.translate(shell))
+
+
+def pattern_test(match: Match) -> Callable[[str], bool]:
+    """Whether a text is one that a regex_match finds."""
+    if match.op == "regex":
+        return lambda text: bool(re2_library().search(match.value, text))
+    patterns = [pattern_of_glob(glob) for glob in match.value]
+    return lambda text: any(pattern.match(text.lower()) for pattern in patterns)
 
 
 # The q language: Lucene-like (spec/alerta.md 4.3), with chains of any length, dotted names and times inside terms.
@@ -2416,7 +2445,7 @@ def term_match(field: str, kind: str, text: str) -> Match:
     if text == "*":
         return Match(field, "exists", None)
     if "*" in text or "?" in text:
-        return Match(field, "globs", word_globs(text.lower()))
+        return Match(field, "words", word_globs(text.lower()))
     return Match(field, "contains", text)
 
 
@@ -2426,13 +2455,12 @@ def word_globs(text: str) -> list[str]:
         raise bad_query(f"too many wildcards in {text!r}")
     pieces = [("?", "") if char == "?" else ("*",) if char == "*" else (glob_literal(char),) for char in text]
     words = ["".join(choice) for choice in itertools.product(*pieces)]
-    return [glob for word in dict.fromkeys(words) for glob in whole_word_globs(word)]
+    return [whole_word_glob(word) for word in dict.fromkeys(words)]
 
 
-def whole_word_globs(glob: str) -> list[str]:
-    """GLOBs that find the glob between word boundaries."""
-    start, end = "*[^a-z0-9_]", "[^a-z0-9_]*"
-    return [glob, start + glob, glob + end, start + glob + end]
+def whole_word_glob(glob: str) -> str:
+    """The GLOB that finds a GLOB between word boundaries, in a text that has a blank at each end."""
+    return f"*[^a-z0-9_]{glob}[^a-z0-9_]*"
 
 
 # =============================================================================================================== STORE
@@ -2530,24 +2558,28 @@ ALERT_FIELDS = {
     "lastReceiveTime": Column("last_received_at", "time"), "updateTime": Column("updated_at", "time"), "closeTime": Column("closed_at", "time"),
     "previousStatus": Column("coalesce(previous_status, '')", "text"),
 }
-SNAKE_NAMES = {re.sub("([A-Z])", r"_\1", name).lower(): name for name in ALERT_FIELDS}
+UNNAMED_FIELDS = frozenset({"closeTime", "previousStatus"})          # that nobody can name: other APIs' questions need them
+SNAKE_NAMES = {re.sub("([A-Z])", r"_\1", name).lower(): name for name in ALERT_FIELDS if name not in UNNAMED_FIELDS}
 
 
 def alert_field_name(name: str) -> str | None:
     """The JSON name of a field given as camelCase or snake_case (attributes.x and _.x too); None = there is none."""
     if name.startswith("_.") and len(name) > 2:
         return "attributes." + name[2:]
-    if name in ALERT_FIELDS or (name.startswith("attributes.") and len(name) > 11):
+    if name in ALERT_FIELDS and name not in UNNAMED_FIELDS or (name.startswith("attributes.") and len(name) > 11):
         return name
     return SNAKE_NAMES.get(name)
 
 
+def attribute_sql(name: str) -> str:
+    """The attribute of a name attributes.x as text; NULL where there is none."""
+    quoted = name[11:].replace("'", "''")
+    return f"attribute(attributes, '{quoted}')"
+
+
 def alert_column(name: str) -> Column:
     """The column of a JSON name."""
-    if name.startswith("attributes."):
-        quoted = name[11:].replace("'", "''")
-        return Column(f"coalesce(attribute(attributes, '{quoted}'), '')", "attribute")
-    return ALERT_FIELDS[name]
+    return Column(f"coalesce({attribute_sql(name)}, '')", "attribute") if name.startswith("attributes.") else ALERT_FIELDS[name]
 
 
 def comparable(kind: str, field: str, value: str) -> Any:
@@ -2601,33 +2633,62 @@ def sql_contains(column: Column, field: str, value: str) -> tuple[str, list[Any]
     return f"instr({lowered(column.sql, value)}, ?) > 0", [value.lower()]
 
 
-def sql_globs(column: Column, field: str, globs: list[str]) -> tuple[str, list[Any]]:
-    test = f"element_glob({column.sql}, ?)" if column.kind == "list" else f"{lowered(column.sql, ''.join(globs))} GLOB ?"
-    return "(" + " OR ".join(test for _ in globs) + ")", list(globs)
+def refuse_kinds(column: Column, field: str, kinds: dict[str, str]) -> None:
+    """Invalid where a column of this kind cannot be asked so; kinds says why."""
+    if column.kind in kinds:
+        raise Invalid(f"{field}: {kinds[column.kind]}")
+
+
+PATTERNLESS = {"time": "a time is searched for by a range, such as [2030-01-01T00:00:00.0Z TO *]",
+               "flag": "it is true or false, which no pattern is needed for"}
+RANGELESS = {"list": "a list has no range", "flag": "it is true or false, and has no range"}
+
+
+def sql_globs(column: Column, field: str, globs: list[str], edge: str = "") -> tuple[str, list[Any]]:
+    """Whether one of the GLOBs matches the text, in lower case and with an edge at both ends. The deadline is asked for first: a
+    GLOB may take milliseconds, and SQLite itself asks between rows only."""
+    refuse_kinds(column, field, PATTERNLESS)
+    text = lowered(column.sql, "".join(globs))
+    test = f"element_glob({column.sql}, ?, '{edge}')" if column.kind == "list" else f"'{edge}' || {text} || '{edge}' GLOB ?"
+    return f"in_time() AND ({' OR '.join(test for _ in globs)})", list(globs)
+
+
+def sql_words(column: Column, field: str, globs: list[str]) -> tuple[str, list[Any]]:
+    return sql_globs(column, field, globs, edge=" ")
 
 
 def sql_phrase(column: Column, field: str, value: str) -> tuple[str, list[Any]]:
     if column.kind not in ("text", "attribute"):
         return sql_is(column, field, value)
-    return sql_globs(column, field, whole_word_globs(glob_literal(value.lower())))
+    return sql_words(column, field, [whole_word_glob(glob_literal(value.lower()))])
 
 
 def sql_range(column: Column, field: str, bounds: tuple) -> tuple[str, list[Any]]:
+    refuse_kinds(column, field, RANGELESS)
     low, with_low, high, with_high = bounds
-    tests = [(f"{column.sql} {'>=' if with_low else '>'} ?", low), (f"{column.sql} {'<=' if with_high else '<'} ?", high)]
-    tests = [(sql, comparable(column.kind, field, value)) for sql, value in tests if value is not None]
-    return "(" + (" AND ".join(sql for sql, _ in tests) or "1") + ")", [value for _, value in tests]
+    tests = [sql_bound(column, field, op, bound) for op, bound in (
+        (">=" if with_low else ">", low), ("<=" if with_high else "<", high)) if bound is not None]
+    return " AND ".join(["1", *(sql for sql, _ in tests)]), [arg for _, args in tests for arg in args]
+
+
+def sql_bound(column: Column, field: str, op: str, bound: str) -> tuple[str, list[Any]]:
+    """One side of a range. Of texts, numbers are compared with a number by their size, all else letter by letter."""
+    if column.kind in ("time", "number"):
+        return f"{column.sql} {op} ?", [comparable(column.kind, field, bound)]
+    is_there = f"{column.sql} <> '' AND " if column.kind == "attribute" else ""
+    return f"{is_there}coalesce(number_of({column.sql}) {op} ?, {column.sql} {op} ?)", [number_of(bound), bound]
 
 
 def sql_exists(column: Column, field: str, value: None) -> tuple[str, list[Any]]:
-    return f"{column.sql} NOT IN ('', '[]')", []
+    return f"{attribute_sql(field)} IS NOT NULL" if column.kind == "attribute" else f"{column.sql} NOT IN ('', '[]')", []
 
 
 def sql_regex(column: Column, field: str, pattern: str) -> tuple[str, list[Any]]:
+    refuse_kinds(column, field, PATTERNLESS)
     return f"re2_found(?, {column.sql})", [pattern]
 
 
-COMPARERS = {"is": sql_is, "contains": sql_contains, "globs": sql_globs, "phrase": sql_phrase, "range": sql_range,
+COMPARERS = {"is": sql_is, "contains": sql_contains, "globs": sql_globs, "words": sql_words, "phrase": sql_phrase, "range": sql_range,
              "exists": sql_exists, "regex": sql_regex}
 
 
@@ -2687,6 +2748,7 @@ def sql_of_order(orders: Iterable[Order]) -> str:
         sql = SORT_SQL.get(order.field) or alert_column(order.field).sql
         if order.field.startswith("attributes."):
             parts.append(f"{sql} = ''")              # what lacks the attribute comes last
+            parts.append(f"number_of({sql}) IS NULL, number_of({sql}) {'DESC' if descending else 'ASC'}")
         parts.append(f"{sql} {'DESC' if descending else 'ASC'}")
     return ", ".join([*parts, "seq DESC"])
 
@@ -2993,6 +3055,13 @@ class Tables:
         self.recent.forget_all()
         self.db.execute("UPDATE alerts SET due_at = ?", (now,))
 
+    def put_off(self, table: str, seq: int, due_at: int) -> None:
+        """Has the timer look at a row later."""
+        self.flush()
+        self.recent.forget_all()
+        self.db.execute(f"UPDATE {table} SET due_at = ? WHERE seq = ?", (due_at, seq))
+        self.note_due(due_at)
+
     def next_due(self) -> int | None:
         """When the timer must look next; None = no row waits."""
         rows = [self.row(f"SELECT min(due_at) FROM {table} WHERE due_at IS NOT NULL")[0] for table in WATCHED_TABLES]
@@ -3131,8 +3200,12 @@ class Tables:
     def insert_note(self, note: Note) -> None:
         self.db.execute(f"INSERT INTO notes ({NOTE_COLUMNS}) VALUES ({', '.join('?' * len(note))})", note)
 
-    def alert_notes(self, alert: int) -> list[Note]:
-        return [Note(*row) for row in self.rows(f"SELECT {NOTE_COLUMNS} FROM notes WHERE alert = ? ORDER BY seq LIMIT 100", (alert,))]
+    def alert_notes(self, alert: int, limit: int, offset: int = 0) -> list[Note]:
+        return [Note(*row) for row in self.rows(
+            f"SELECT {NOTE_COLUMNS} FROM notes WHERE alert = ? ORDER BY seq LIMIT ? OFFSET ?", (alert, limit, offset))]
+
+    def count_notes(self, alert: int) -> int:
+        return self.row("SELECT count(*) FROM notes WHERE alert = ?", (alert,))[0]
 
     def get_note(self, alert: int, ident: str) -> Note:
         row = self.row(f"SELECT {NOTE_COLUMNS} FROM notes WHERE alert = ? AND id = ?", (alert, ident))
@@ -3607,8 +3680,9 @@ class Tables:
     def delete_keys_of(self, login: str) -> None:
         self.db.execute("DELETE FROM api_keys WHERE user = ?", (login,))
 
-    def add_key_uses(self, uses: dict[str, tuple[int, int]]) -> None:
-        """uses: key id -> (how often since the last time, when last)."""
+    def add_uses(self, uses: dict[str, tuple[int, int]], sign_ins: dict[int, int]) -> None:
+        """uses: key id -> (how often since the last time, when last); sign_ins: user -> when last."""
+        self.db.executemany("UPDATE users SET last_login_at = ? WHERE seq = ?", [(at, seq) for seq, at in sign_ins.items()])
         self.db.executemany("UPDATE api_keys SET count = count + ?, last_used_at = ? WHERE id = ?",
                             [(count, last, ident) for ident, (count, last) in uses.items()])
 
@@ -3667,12 +3741,30 @@ TOP_SQL = {
 }
 
 
-def attribute_of(attributes: str, name: str, is_over: Callable[[], bool]) -> str | None:
-    """SQL function: one attribute as text; NULL where there is none. Gives up when is_over(): SQLite asks only between rows."""
-    if is_over():
-        raise TimeoutError
+def attribute_of(attributes: str, name: str) -> str | None:
+    """SQL function: one attribute as text; NULL where there is none."""
     value = unpack(attributes).get(name)
     return value if value is None or isinstance(value, str) else json.dumps(value)
+
+
+NUMBER_TEXT = re.compile(r"[+-]?[0-9]{1,30}(\.[0-9]{1,30})?")
+
+
+def number_of(text: str) -> float | None:
+    """SQL function: the number that a text is; NULL where it is none."""
+    return float(text) if NUMBER_TEXT.fullmatch(text) else None
+
+
+def element_matches(items: str, glob: str, edge: str) -> bool:
+    """SQL function: whether an element of a list, in lower case and with an edge at both ends, matches a GLOB."""
+    matches = pattern_of_glob(glob).match
+    return any(matches(edge + item.lower() + edge) for item in unpack(items))
+
+
+# What SQLite calls while it reads: name, number of arguments, function. The same arguments always have the same result.
+SQL_FUNCTIONS: tuple[tuple[str, int, Callable], ...] = (
+    ("attribute", 2, attribute_of), ("number_of", 1, number_of), ("element_glob", 3, element_matches),
+    ("fold", 1, lambda value: str(value).lower()), ("re2_found", 2, lambda pattern, text: bool(re2_library().search(pattern, text))))
 
 
 FATAL_TEXTS = ("disk I/O error", "readonly", "malformed", "not a database")      # what SQLite says when a file can be relied on no more
@@ -3717,12 +3809,6 @@ def problem_of_sqlite(error: sqlite3.Error, path: str) -> Problem:
         taken = re.search(r"UNIQUE constraint failed: [a-z_]+\.([a-z_]+)$", text)
         return Conflict(f"this {taken[1]} is another one's already" if taken else "it conflicts with something stored")
     return Unavailable("the store cannot be used now: nothing was stored")
-
-
-def element_matches(items: str, glob: str) -> bool:
-    """SQL function: whether an element of a list matches a GLOB in lower case."""
-    pattern = re.sub(r"\[!([^\]]*)\]", lambda match: f"[{match[1]}!]" if match[1] else "!", glob).replace("[^", "[!")
-    return any(fnmatch.fnmatchcase(item.lower(), pattern) for item in unpack(items))
 
 
 def is_storage_error(error: Exception) -> bool:
@@ -4266,16 +4352,19 @@ def connect(path: str, size_limit: int = 1024) -> sqlite3.Connection:
 
 
 def connect_reader(path: str, is_over: Callable[[], bool]) -> sqlite3.Connection:
-    """A connection that cannot write and gives up when is_over() says so."""
+    """A connection that cannot write and gives up when is_over() says so: SQLite asks between rows, each function before it begins."""
+    def in_time() -> bool:
+        if is_over():
+            raise TimeoutError
+        return True
+
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
     db.execute("PRAGMA query_only = 1")
     db.execute("PRAGMA busy_timeout = 5000")
-    db.set_progress_handler(is_over, 10_000)
-    db.create_function("attribute", 2, lambda attributes, name: attribute_of(attributes, name, is_over), deterministic=True)
-    db.create_function("element_glob", 2, element_matches, deterministic=True)
-    db.create_function("fold", 1, lambda value: str(value).lower(), deterministic=True)
-    if re2_library():
-        db.create_function("re2_found", 2, lambda pattern, text: bool(re2_library().search(pattern, text)), deterministic=True)
+    db.set_progress_handler(is_over, 1000)
+    db.create_function("in_time", 0, in_time)
+    for name, arguments, function in SQL_FUNCTIONS:
+        db.create_function(name, arguments, lambda *given, function=function: in_time() and function(*given), deterministic=True)
     return db
 
 
@@ -4922,7 +5011,14 @@ class Expired(NamedTuple):
     deleted: list[str]
     silent: list[str]
     down: list[str]
-    reviewed: int = 0                                # rows looked at, to know whether more may wait
+    reviewed: int                                    # rows looked at, to know whether more may wait
+
+    @classmethod
+    def nothing(cls) -> Expired:
+        return cls([], [], [], [], [], [], 0)
+
+    def and_then(self, more: Expired) -> Expired:
+        return Expired(*(whole + part for whole, part in zip(self, more)))
 
 
 LONGEST_OFF = 31 * 86_400_000                        # milliseconds for which a host may have been off; a longer time is a wrong clock
@@ -4934,6 +5030,7 @@ PRUNE_BATCH = 100                                    # rows that go at a time wh
 MOST_JUMPS = 3                                       # of the clock in an hour that can mean a pause; more mean a bad clock
 MOST_STARTS = 3                                      # in an hour; more are an alert
 EXPIRE_BATCH = 100                                   # rows that the timer handles in one transaction
+SICK_REST = 3_600_000                                # milliseconds until it tries again what it could not handle
 NO_EVENT = ""                                        # instead of an alert's own event: the caller tells of it
 MIRROR_TYPES = ("heartbeatAlert", "checkAlert")      # alerts about something that has events of its own
 
@@ -4970,8 +5067,9 @@ class Engine:
         self.callers: dict[str, tuple[int, str, Caller]] = {}      # key hash -> expires_at, id, caller; see find_caller
         self.caller_changes = 0                      # how often users or keys changed; with what is known by heart,
         self.caller_lock = threading.Lock()          # under this lock
-        self.key_uses: dict[str, tuple[int, int]] = {}
-        self.key_uses_lock = threading.Lock()
+        self.key_uses: dict[str, tuple[int, int]] = {}               # id -> how often, and when last, since they were written
+        self.sign_ins: dict[int, int] = {}           # user -> when last
+        self.uses_lock = threading.Lock()
         self.password_lock = threading.Lock()
         self.password_places = threading.Semaphore(3)      # sign-ins that may wait; more would take all threads
         self.passwords: dict[str, str] = {}          # login -> hash of the password last found right
@@ -5828,7 +5926,7 @@ class Engine:
 
         return self.store.write(work)
 
-    def _remind(self, tables: Tables, receiver: Receiver, now: int) -> None:
+    def _remind(self, tables: Tables, receiver: Receiver, now: int, done: Expired) -> None:
         """Tells a receiver of what is still open and acknowledged by nobody; where there is nothing, nothing."""
         due_at = now + receiver.remind_every * 1000 if receiver.remind_every else None
         tables.update_receiver(receiver._replace(due_at=due_at))
@@ -5898,34 +5996,68 @@ class Engine:
     def expire_due(self, now: int | None = None) -> Expired:
         """Everything that was due by now, in batches, each a transaction of its own; returns what was done."""
         now = self.judging_time() if now is None else now
-        done = Expired([], [], [], [], [], [])
+        done = Expired.nothing()
         while (batch := self.expire_some(now)).reviewed:
-            done = Expired(*(whole + part for whole, part in zip(done, batch)))
+            done = done.and_then(batch)
         return done
 
     def expire_some(self, now: int) -> Expired:
         """One batch of what was due by now; nothing reviewed = nothing was left."""
         self.store_signs()
-        return self.store.write(lambda tables: self._expire_batch(tables, now))
+        try:
+            return self.store.write(lambda tables: self._expire_batch(tables, now))
+        except (Unavailable, StorageFull):
+            raise
+        except Exception:
+            done = self._expire_singly(now)
+            if not done.reviewed:                    # it was none of these rows
+                raise
+            return done
 
     def _expire_batch(self, tables: Tables, now: int) -> Expired:
-        done = Expired([], [], [], [], [], [])
-        alerts = tables.due_alerts(now, EXPIRE_BATCH)
-        for alert in alerts:
-            self._expire_alert(tables, alert, now, done)
-        beats = tables.due_heartbeats(now, EXPIRE_BATCH)
-        for beat in beats:
-            self._expire_heartbeat(tables, beat, now, done)
-        checks = tables.due_checks(now, EXPIRE_BATCH)
-        for check in checks:
-            self._expire_check(tables, check, now, done)
-        receivers = tables.due_receivers(now, EXPIRE_BATCH)
-        for receiver in receivers:
-            self._remind(tables, receiver, now)
+        done = Expired.nothing()
+        for table in DUE_ROWS:
+            done = done.and_then(self._expire_rows(tables, table, now, EXPIRE_BATCH))
         spans = tables.take_due_deaf_spans(now)
         if spans:
             self._tell_of_deafness(tables, spans, now)
-        return done._replace(reviewed=sum(map(len, (alerts, beats, checks, receivers, spans))))
+        return done._replace(reviewed=done.reviewed + len(spans))
+
+    def _expire_rows(self, tables: Tables, table: str, now: int, limit: int, seen: list[Any] | None = None) -> Expired:
+        """Deals with what is due in one table; seen gets each row before that."""
+        done, (find, expire) = Expired.nothing(), DUE_ROWS[table]
+        rows = find(tables, now, limit)
+        for row in rows:
+            if seen is not None:
+                seen.append(row)
+            expire(self, tables, row, now, done)
+        return done._replace(reviewed=len(rows))
+
+    def _expire_singly(self, now: int) -> Expired:
+        """A batch in which each row is a transaction of its own. One that cannot be dealt with is put off, and the log says so: no
+        other may wait behind it."""
+        done = Expired.nothing()
+        for table in DUE_ROWS:
+            for _ in range(EXPIRE_BATCH):
+                part = self._expire_next(table, now)
+                done = done.and_then(part)
+                if not part.reviewed:
+                    break
+        return done
+
+    def _expire_next(self, table: str, now: int) -> Expired:
+        """Deals with the next row that is due in a table, or puts it off."""
+        seen: list[Any] = []
+        try:
+            return self.store.write(lambda tables: self._expire_rows(tables, table, now, 1, seen))
+        except (Unavailable, StorageFull):
+            raise
+        except Exception as error:
+            if not seen:
+                raise
+            log(3, f"defect: {type(error).__name__}: {error}; row {seen[-1].seq} of {table}, which is due, is tried again in an hour")
+        self.store.write(lambda tables: tables.put_off(table, seen[-1].seq, now + SICK_REST))
+        return Expired.nothing()._replace(reviewed=1)
 
     def _expire_alert(self, tables: Tables, alert: Alert, now: int, done: Expired) -> None:
         decision = decide_silence(alert, now, self.settings)
@@ -6044,7 +6176,7 @@ class Engine:
         expires_at, ident, caller = known
         if expires_at <= now:
             raise Unauthenticated("API key has expired")
-        with self.key_uses_lock:
+        with self.uses_lock:
             self.key_uses[ident] = (self.key_uses.get(ident, (0, 0))[0] + 1, now)
         return caller
 
@@ -6080,6 +6212,8 @@ class Engine:
         if not right or user is None or user.password_hash is None or user.status != "active":
             raise Unauthenticated("invalid username or password")
         self.remember_caller(self.passwords, login, quick, changes)
+        with self.uses_lock:
+            self.sign_ins[user.seq] = self.clock.now()
         return Caller(user.login, tuple(dict.fromkeys(scopes)), in_person=True)
 
     def flush_metrics(self) -> None:
@@ -6089,19 +6223,21 @@ class Engine:
             self.store.write(lambda tables: tables.save_fact("metrics", text))
             self.stored_metrics = text
 
-    def flush_key_uses(self) -> None:
-        """Writes how often keys were used, where they were."""
-        with self.key_uses_lock:
+    def flush_uses(self) -> None:
+        """Writes how often keys were used, and when users signed in, where they did."""
+        with self.uses_lock:
             uses, self.key_uses = self.key_uses, {}
-        if not uses:
+            sign_ins, self.sign_ins = self.sign_ins, {}
+        if not uses and not sign_ins:
             return
         try:
-            self.store.write(lambda tables: tables.add_key_uses(uses))
+            self.store.write(lambda tables: tables.add_uses(uses, sign_ins))
         except Problem:
-            with self.key_uses_lock:                 # counted again with the next attempt
+            with self.uses_lock:                     # counted again with the next attempt
                 for ident, (count, last) in uses.items():
                     newer, latest = self.key_uses.get(ident, (0, last))
                     self.key_uses[ident] = (count + newer, latest)
+                self.sign_ins = {**sign_ins, **self.sign_ins}
             raise
 
     def key_with_uses(self, key: ApiKey) -> ApiKey:
@@ -6166,8 +6302,7 @@ class Engine:
         key = key._replace(customer=self.customer_for(key.customer, caller))
 
         def work(tables: Tables) -> ApiKey:
-            if not login_is_allowed(key.user, tables.find_user(key.user), self.settings.allowed_email_domains):
-                raise Forbidden(f"user {key.user} is neither on the users list nor of an allowed domain")
+            self.refuse_login(tables, key.user)
             for name, value in (("key", key.key_hash), ("id", key.id)):
                 if tables.find_key(value):
                     raise Conflict(f"{name} is already in use")
@@ -6176,6 +6311,12 @@ class Engine:
         created = self.store.write(work)
         self.forget_callers()
         return created
+
+    def refuse_login(self, tables: Tables, login: str) -> None:
+        """Forbidden for somebody who could not use a key."""
+        user = tables.find_user(login)
+        if not login_is_allowed(login, user, self.settings.allowed_email_domains):
+            raise Forbidden(f"user {login} is {'inactive' if user else 'neither on the users list nor of an allowed domain'}")
 
     def change_key(self, ident: str, caller: Caller, change: Callable[[Tables, ApiKey], Any]) -> Any:
         """Changes or deletes the key with this text or id, where the caller may see it. NotFound."""
@@ -6257,6 +6398,12 @@ class Metrics:
         timer = self.timers[name]
         timer[0] += 1
         timer[1] += seconds * 1000
+
+
+# What the timer looks at: how it finds the rows of a table that are due, and what it does with one.
+DUE_ROWS: dict[str, tuple[Callable, Callable]] = {
+    "alerts": (Tables.due_alerts, Engine._expire_alert), "heartbeats": (Tables.due_heartbeats, Engine._expire_heartbeat),
+    "checks": (Tables.due_checks, Engine._expire_check), "receivers": (Tables.due_receivers, Engine._remind)}
 
 
 # ================================================================================================================ HTTP
@@ -6441,6 +6588,8 @@ class Fields:
                 raise Invalid(f'Attribute keys must not contain "." or "$": {name} has {key[:40]!r}')
             if len(key) > NAME_LIMIT or not key:
                 raise Invalid(f"{name} has a name that is empty or longer than {NAME_LIMIT} characters")
+        if value:
+            bounded_object(name, value)
         return value
 
     def seconds(self, name: str, default: int | None) -> int | None:
@@ -6834,12 +6983,12 @@ def refusal(call: Call, problem: Problem) -> Any:
     return call.dialect.refuse(call, problem)
 
 
-SECRET_PART = re.compile(r"(/ping/+[^/]{4})[^/]*|([0-9a-f]{8})-[0-9a-f-]{27}", re.I)
+SECRET_PART = re.compile(r"(/ping/+[^/]{4})[^/]*|(/key/+.{4}).*|([0-9a-f]{8})-[0-9a-f-]{27}", re.I | re.S)
 
 
 def loggable(path: str) -> str:
-    """The beginning of a path without the ping addresses in it, which are secrets."""
-    return SECRET_PART.sub(lambda match: f"{match[1] or match[2]}…", path)[:100]
+    """The beginning of a path without the ping addresses and keys in it, which are secrets."""
+    return SECRET_PART.sub(lambda match: f"{match[match.lastindex]}…", path)[:100]
 
 
 def refuse_as_json(call: Call, problem: Problem) -> Any:
@@ -6897,13 +7046,13 @@ DEFAULT_PAGE_SIZE, LARGEST_PAGE = 50, 1000
 MOST_PAGES = 10**12                                  # a larger number means the same
 
 
-def parse_page(call: Call) -> Page:
+def parse_page(call: Call, default_size: int = DEFAULT_PAGE_SIZE) -> Page:
     """page, and page-size or its older name limit. What is no number counts as not given; 0 means the default."""
     def number(name: str, default: int) -> int:
         text = call.parameter(name)
         return max(-MOST_PAGES, min(int(text[:20]), MOST_PAGES)) if re.fullmatch(r"-?[0-9]+", text) else default
 
-    size = number("page-size", number("limit", DEFAULT_PAGE_SIZE)) or DEFAULT_PAGE_SIZE
+    size = number("page-size", number("limit", default_size)) or default_size
     if size < 0:
         raise PageOutOfRange("page-size must not be negative")
     page = Page(number("page", 1), min(size, LARGEST_PAGE))
@@ -7170,6 +7319,8 @@ def parse_note(fields: Fields) -> str | None:
 
 @route("PUT", "/alert/<ident>/note", "write:alerts")
 def alerta_add_note(api: Api, call: Call, ident: str) -> Any:
+    if looped := forwarded_back(call):
+        return looped
     text = parse_note(call.json())
     if not text:
         raise Invalid("must supply 'note' text")
@@ -7182,8 +7333,10 @@ def alerta_add_note(api: Api, call: Call, ident: str) -> Any:
 def alerta_list_notes(api: Api, call: Call, ident: str) -> Any:
     with api.engine.store.read() as tables:
         alert = tables.get_alert(ident, call.caller.customer)
-        notes = [show_note(note, alert, call.base) for note in tables.alert_notes(alert.seq)]
-    return noted({"notes": notes, "total": len(notes)}, notes)
+        total, page = tables.count_notes(alert.seq), parse_page(call, 100)
+        page.of(total)                               # refuses one that does not exist
+        notes = [show_note(note, alert, call.base) for note in tables.alert_notes(alert.seq, page.size, page.offset)]
+    return noted({"notes": notes, "total": total}, notes)
 
 
 @route("PUT", "/alert/<ident>/note/<note_id>", "write:alerts")
@@ -7259,12 +7412,11 @@ def top_handler(variant: str, default_size: int) -> Callable:
         group_by = alert_field_name(name)
         if group_by is None or group_by not in ALERT_FIELDS or ALERT_FIELDS[group_by].kind in ("list", "id"):
             raise Invalid(f"group-by: cannot group by {name[:60]!r}")
-        page, wanted = parse_page(call), parse_filter(call)
+        page, wanted = parse_page(call, default_size), parse_filter(call)
         if page.number > 1:
             raise PageOutOfRange("page out of range: 1-1")
-        size = page.size if call.parameter("page-size") or call.parameter("limit") else default_size
         with api.engine.store.read() as tables:
-            top = [show_top(tables, call, wanted, group_by, variant, row) for row in tables.alert_top(wanted, group_by, variant, size)]
+            top = [show_top(tables, call, wanted, group_by, variant, row) for row in tables.alert_top(wanted, group_by, variant, page.size)]
         return noted({"top10": top, "total": len(top)}, top)
 
     return serve
@@ -7283,7 +7435,7 @@ def alerta_environments(api: Api, call: Call) -> Any:
         names = tables.known_environments(call.caller.customer)
         tallies = tables.tallies(wanted)
     groups = {name: [tally for tally in tallies if tally.environment == name] for name in names}
-    paging = page.of(sum(1 for group in groups.values() if group))
+    paging = {**page.of(len(names)), "total": sum(1 for group in groups.values() if group)}
     shown = [{"environment": name, "count": sum(tally.count for tally in groups[name]), **show_counts(groups[name])}
              for name in names[page.offset:page.offset + page.size]]
     return noted({"environments": shown, **paging}, shown)
@@ -7298,7 +7450,7 @@ def alerta_services(api: Api, call: Call) -> Any:
     for tally in tallies:
         groups.setdefault((tally.environment, tally.service), []).append(tally)
     shown = [{"environment": environment, "service": service, "count": sum(tally.count for tally in group), **show_counts(group)}
-             for (environment, service), group in groups.items()]
+             for (environment, service), group in itertools.islice(groups.items(), MOST_ROWS)]
     return noted({"services": shown, "total": len(shown)}, shown)
 
 
@@ -7375,14 +7527,11 @@ KEY_FILTERS = {"scope": "scopes", **{name: name for name in (
     "id", "key", "status", "user", "scopes", "type", "text", "expireTime", "count", "lastUsedTime", "customer")}}
 
 
-def row_has(row: dict[str, Any], field: str, wanted: str) -> bool:
-    """Whether a shown row has a value; ~text looks for a part of it, whatever its case."""
+def row_has(row: dict[str, Any], field: str, test: Callable[[str], bool]) -> bool:
+    """Whether a value of a shown row passes a test; of a list, one of its elements."""
     value = row.get("attributes", {}).get(field[11:]) if field.startswith("attributes.") else row.get(field)
     values = value if isinstance(value, list) else [value]
-    texts = ["" if item is None else item if isinstance(item, str) else json.dumps(item) for item in values]
-    if wanted.startswith("~"):
-        return any(wanted[1:].lower() in text.lower() for text in texts)
-    return any(text.startswith(wanted) if field == "id" and len(wanted) >= 8 else text == wanted for text in texts)
+    return any(test("" if item is None else item if isinstance(item, str) else json.dumps(item)) for item in values)
 
 
 def sort_key(value: Any) -> tuple[bool, float, str]:
@@ -7394,22 +7543,23 @@ def sort_key(value: Any) -> tuple[bool, float, str]:
 NUMBER_FILTERS = frozenset({"timeout", "latency", "since", "count"})
 
 
-def refuse_filter(name: str, field: str, value: str) -> None:
-    """Invalid for a value that nothing in a field can have."""
-    if not value or value.startswith("~"):           # nothing, or a part of the text
-        return
-    if field in NUMBER_FILTERS and not re.fullmatch("-?[0-9]{1,18}", value):
+def value_test(name: str, field: str, wanted: str) -> Callable[[str], bool]:
+    """What a parameter asks of a shown value, as in spec/alerta.md 4.1; Invalid for what no value can be."""
+    if wanted.startswith("~"):
+        return pattern_test(regex_match(name, wanted[1:]))
+    if field in NUMBER_FILTERS and wanted and not re.fullmatch("-?[0-9]{1,18}", wanted):
         raise Invalid(f"{name} must be a whole number")
-    if field.endswith("Time"):
+    if field.endswith("Time") and wanted:
         try:
-            ms_from_text(value)
+            return text_from_ms(ms_from_text(wanted)).__eq__
         except ValueError as error:
             raise Invalid(f"{name}: {error}") from None
+    return (lambda text: text.startswith(wanted)) if field == "id" and len(wanted) >= 8 else wanted.__eq__
 
 
 def choose_rows(call: Call, rows: list[dict[str, Any]], filters: dict[str, str]) -> list[dict[str, Any]]:
     """The rows of a small collection that the request asks for, sorted (spec/alerta.md 4.4)."""
-    groups: dict[tuple[str, bool], list[str]] = {}
+    groups: dict[tuple[str, bool], list[Callable[[str], bool]]] = {}
     for key, value in call.query:
         name, negated = key.removesuffix("!"), key.endswith("!")
         field = filters.get(name) or (name if name.startswith("attributes.") and "attributes" in filters else None)
@@ -7417,16 +7567,16 @@ def choose_rows(call: Call, rows: list[dict[str, Any]], filters: dict[str, str])
             continue
         if field is None:
             raise Invalid(f"Invalid filter parameter: {key[:60]}")
-        refuse_filter(name, field, value)
-        groups.setdefault((field, negated), []).append(value)
-    rows = [row for row in rows if all(any(row_has(row, field, value) for value in values) != negated
-                                       for (field, negated), values in groups.items())]
+        groups.setdefault((field, negated), []).append(value_test(name, field, value))
+    rows = [row for row in rows if all(any(row_has(row, field, test) for test in tests) != negated
+                                       for (field, negated), tests in groups.items())]
+    flipped = any(key == "reverse" for key, _ in call.query)
     for text in reversed([value for key, value in call.query if key == "sort-by" and value]):
         field = filters.get(text.removeprefix("-"))
         if field is None:
             raise Invalid(f"Sorting by '{text[:60]}' field not supported.")
         newest_first = field.endswith("Time") and field != "expireTime"
-        rows.sort(key=lambda row: sort_key(row.get(field)), reverse=text.startswith("-") != newest_first)
+        rows.sort(key=lambda row: sort_key(row.get(field)), reverse=(text.startswith("-") != newest_first) != flipped)
     return rows
 
 
@@ -7482,9 +7632,12 @@ def parse_user_change(fields: Fields) -> Callable[[User], User]:
     roles = fields.names("roles") if "roles" in fields else [role] if role else []
     attributes = fields.attributes() if "attributes" in fields else {}
     status, name, text = fields.one_of("status", ("active", "inactive", ""), ""), fields.name("name"), fields.text("text", None)
+    login = fields.name("login")
     verified = fields.flag("email_verified", False) if "email_verified" in fields else None
 
     def change(user: User) -> User:
+        if login not in ("", user.login):
+            raise Invalid("login cannot be changed: keys and history name it. Add another user instead")
         moved = email is not None and email != user.email
         return user._replace(
             name=name or user.name, email=email or user.email, password_hash=password or user.password_hash,
@@ -7513,6 +7666,7 @@ def alerta_create_user(api: Api, call: Call) -> Any:
 
 @route("GET", "/users", "admin:users")
 def alerta_users(api: Api, call: Call) -> Any:
+    refuse_confined(call.caller)
     with api.engine.store.read() as tables:
         rows = [show_user(user, call.base) for user in tables.list_users()]
     return show_rows(call, "users", choose_rows(call, rows, USER_FILTERS), domains=list(api.settings.allowed_email_domains),
@@ -7566,7 +7720,7 @@ def parse_user_attributes(call: Call) -> Callable[[User], User]:
 
     def change(user: User) -> User:
         merged = deep_merged(unpack(user.attributes), attributes)
-        return user._replace(attributes=pack_object({name: value for name, value in merged.items() if value is not None}))
+        return user._replace(attributes=bounded_object("attributes", {name: value for name, value in merged.items() if value is not None}))
 
     return change
 
@@ -7586,6 +7740,7 @@ def alerta_set_user_attributes(api: Api, call: Call, ident: str) -> Any:
 
 @route("GET", "/user/<ident>", "admin:users")
 def alerta_get_user(api: Api, call: Call, ident: str) -> Any:
+    refuse_confined(call.caller)
     with api.engine.store.read() as tables:
         return {"status": "ok", "total": 1, "user": show_user(tables.get_user(ident), call.base)}
 
@@ -7607,6 +7762,7 @@ route("POST", "/user/<ident>", "admin:users")(delete_by_post(alerta_delete_user)
 
 @route("GET", "/user/<ident>/groups", "admin:users")
 def alerta_user_groups(api: Api, call: Call, ident: str) -> Any:
+    refuse_confined(call.caller)
     with api.engine.store.read() as tables:
         rows = tables.user_groups(tables.get_user(ident).seq)
     groups = [{"id": group, "href": f"{call.base}/group/{group}", "name": name, "text": text, "count": count}
@@ -7640,8 +7796,8 @@ def parse_key(fields: Fields, caller: Caller, now: int, expire_days: int) -> tup
     if not user:
         raise Invalid('Missing mandatory value for "user"')
     text = fields.name("key") or new_key()
-    if not 16 <= len(text) <= 200 or not text.isascii() or not text.isprintable():
-        raise Invalid("key must be 16 to 200 printable characters")
+    if not 16 <= len(text) <= 200 or not text.isascii() or not text.isprintable() or text != text.strip() or "//" in text:
+        raise Invalid("key must be 16 to 200 printable characters, without a blank at its ends and without //")
     return text, ApiKey(0, fields.ident("id"), hash_key(text), text[:6], user,
                         pack_list(parse_scopes(fields, ROLE_SCOPES["user"])), fields.text("text") or f"API Key for {user}",
                         fields.customer(), fields.moment("expireTime", now + expire_days * 86_400_000), 0, None)
@@ -7685,6 +7841,8 @@ def alerta_update_key(api: Api, call: Call, ident: str) -> Any:
     api.engine.customer_for(customer, call.caller)
 
     def change(tables: Tables, key: ApiKey) -> ApiKey:
+        if user and user != key.user:
+            api.engine.refuse_login(tables, user)
         return tables.save_key(key._replace(
             user=user or key.user, scopes=pack_list(scopes) if scopes else key.scopes, text=key.text if text is None else text,
             expires_at=expires_at or key.expires_at, customer=customer or key.customer))
@@ -7726,7 +7884,7 @@ def show_config(settings: SimpleNamespace, base: str) -> dict[str, Any]:
     colors = {"severity": {name: color for name, (_, color) in SEVERITIES.items()},
               "status": {name: color for name, (_, color) in STATUSES.items() if color}, "text": "black"}
     severity = {name: code for name, (code, _) in SEVERITIES.items()}
-    environments = [name for name in settings.allowed_environments if name != "*"] or [settings.default_environment]
+    environments = [name for name in settings.allowed_environments if re.fullmatch(r"[\w -]+", name)] or [settings.default_environment]
     model = {"name": f"alertlite {__version__}", "severity": severity, "colors": colors,
              "status": {name: letter for name, (letter, _) in STATUSES.items()},
              "defaults": {"status": "open", "normal_severity": "normal", "previous_severity": FIRST_PREVIOUS_SEVERITY}}
@@ -8595,8 +8753,7 @@ def parse_posted_event(fields: Fields, customer: str) -> tuple[str, int | None, 
     text = fields.text("text", None)
     details = {"messages": messages, "text": text if text is not None else first_text(messages), "metadata": metadata,
                "title": fields.required("type").replace("_", " ")}
-    if len(pack_object(details)) > ATTRIBUTES_LIMIT:
-        raise Invalid(f"messages, text and metadata are more than {ATTRIBUTES_LIMIT} characters of JSON")
+    bounded_object("messages, text and metadata", details)
     return fields.required("type"), parse_timestamp(fields.values.get("timestamp"), "timestamp"), details
 
 
@@ -8673,8 +8830,7 @@ def notify_slack(api: Api, call: Call, instance: str, event_type: str) -> Any:
     if not text:
         raise Invalid("text or attachments must say something")
     details = {"messages": {"slack": fields.values}, "text": fields.bounded("text", text), "title": text.split("\n")[0][:200]}
-    if len(pack_object(details)) > ATTRIBUTES_LIMIT:
-        raise Invalid(f"the message is more than {ATTRIBUTES_LIMIT} characters of JSON")
+    bounded_object("the message", details)
     return 200, {"id": api.engine.publish_event(event_type, customer, None, details)}
 
 
@@ -9087,7 +9243,7 @@ class Timer(Loop):
                 self.pass_once()
                 if self.beat - flushed >= self.FLUSH_EVERY:
                     flushed = self.beat
-                    self.engine.flush_key_uses()
+                    self.engine.flush_uses()
                     self.engine.flush_metrics()
                 self.look_after_disk()
             except Problem as problem:               # a full disk: what is due stays due
@@ -10160,7 +10316,7 @@ def end_service(engine: Engine, base: str) -> int:
         return STORE_FAILED
     try:
         engine.store_signs()
-        engine.flush_key_uses()
+        engine.flush_uses()
         engine.flush_metrics()
         engine.end_listening()
     except Problem as problem:                       # the next start takes the time since the disk was full for not listened to

@@ -667,7 +667,7 @@ def test_default_field_of_a_query_can_be_another():
 ])
 def test_wildcards_match_whole_words(text: str, found: str, not_found: str):
     match = parsed(text)
-    assert match.op == "globs" and sqlite_finds(match.value, [found, not_found]) == [found]
+    assert match.op == "words" and sqlite_finds(match.value, [f" {found} ", f" {not_found} "]) == [f" {found} "]
 
 
 @pytest.mark.parametrize("text", [

@@ -566,6 +566,43 @@ def alert_of(app: Any, origin: str = "probe") -> Any:
     return show(app, ids[0])
 
 
+def test_a_row_that_cannot_be_dealt_with_holds_up_no_other(app: Any, capsys: Any):
+    for number in range(3):
+        beat(app, f"probe{number}", timeout=60)
+        app.post_alert(f"r{number}", timeout=60)
+    app.store.write(lambda tables: tables.db.execute("UPDATE heartbeats SET tags = '[broken' WHERE origin = 'probe1'"))
+    done = wait_until(app, 60)
+    assert (sorted(done.silent), len(done.expired)) == (["probe0", "probe2"], 3)
+    said = capsys.readouterr().err
+    assert "of heartbeats, which is due, is tried again in an hour" in said and said.count("defect") == 1, said
+    app.store.write(lambda tables: tables.db.execute("UPDATE heartbeats SET tags = '[]' WHERE origin = 'probe1'"))
+    assert wait_until(app, HOUR).silent == ["probe1"], "it is tried again"
+    assert alert_of(app, "probe1")["event"] == "HeartbeatFail"
+
+
+def test_attributes_of_a_heartbeat_that_are_too_large_are_refused(app: Any):
+    before = app.stored()
+    answer = app.call("POST", "/heartbeat", {"origin": "big", "attributes": {"x": "a" * 150_000, "y": "b" * 150_000}})
+    assert answer.status == 400 and answer.json["message"].startswith("attributes: more than 200000 characters"), answer
+    assert app.stored() == before
+
+
+@pytest.mark.parametrize(("attributes", "environment", "service", "group"), [
+    ({"service": ""}, "Production", [], "System"),
+    ({"service": ["", "Web", 5, "x" * 501]}, "Production", ["Web"], "System"),
+    ({"service": "Web", "group": "g" * 501, "environment": "e" * 501}, "Production", ["Web"], "System"),
+    ({"service": {"a": 1}, "group": "", "environment": 5}, "Production", ["Alerta"], "System"),
+    ({"group": "Edge", "environment": "Development"}, "Development", ["Alerta"], "Edge"),
+], ids=["no name", "some names", "names that are too long", "no names at all", "good ones"])
+def test_names_in_a_heartbeats_attributes_are_those_of_its_alert_where_they_can_be(app: Any, attributes: dict[str, Any], environment: str,
+                                                                                  service: list[str], group: str):
+    beat(app, timeout=60, attributes=attributes)
+    wait_until(app, 60)
+    alert = alert_of(app)
+    assert (alert["environment"], alert["service"], alert["group"]) == (environment, service, group)
+    assert (app.get("/alerts")["total"], app.get("/alerts/count")["severityCounts"]) == (1, {"major": 1})
+
+
 def test_silent_heartbeat_raises_an_alert_on_time_not_before(app: Any):
     beat(app, timeout=60, tags=["t"], attributes={"region": "eu", "n": 1})
     assert wait_until(app, 60).silent == ["probe"]
@@ -745,12 +782,34 @@ def test_users_list_and_allowed_domains_say_who_may_have_a_key(make_app: Any):
     def key_for(login: str) -> int:
         return app.call("POST", "/key", {"user": login}).status
 
-    assert key_for("ann@example.net") == 201, "of an allowed domain"
+    assert key_for("ann@example.net") == key_for("ANN@EXAMPLE.NET") == 201, "of an allowed domain, in any case"
     assert key_for("ann@example.org") == 403 and key_for("probe") == 403, "neither on the list nor of an allowed domain"
     make_user(app, "ann@example.org")
     make_user(app, "probe")
     assert key_for("ann@example.org") == key_for("probe") == 201, "on the list, whatever the domain"
     assert app.get("/users")["domains"] == ["example.com", "example.net"]
+
+
+def test_key_cannot_be_given_to_somebody_who_could_not_use_it(make_app: Any):
+    app = make_app(allowed_email_domains="example.com")
+    made = app.call("POST", "/key", {"user": "ann@example.com"}).json["data"]
+    answer = app.call("PUT", f"/key/{made['id']}", {"user": "ann@example.org"})
+    assert (answer.status, app.get(f"/key/{made['id']}")["key"]["user"]) == (403, "ann@example.com"), answer
+    assert app.call("PUT", f"/key/{made['id']}", {"user": "bob@example.com"}).json["key"]["user"] == "bob@example.com"
+
+
+@pytest.mark.parametrize("text", [" " + "k" * 20, "k" * 20 + " ", "k" * 10 + "//" + "k" * 10, "ü" * 20, "k" * 15, "k" * 201],
+                         ids=["a blank before", "a blank after", "an address would be repaired", "no ASCII", "too short", "too long"])
+def test_key_that_could_not_be_used_or_revoked_is_refused(app: Any, text: str):
+    answer = app.call("POST", "/key", {"user": "ann", "key": text})
+    assert answer.status == 400 and answer.json["message"].startswith("key must be"), answer
+
+
+def test_login_of_a_user_stays(app: Any):
+    user = make_user(app, "ann", email="ann@example.com")
+    answer = app.call("PUT", f"/user/{user['id']}", {"login": "bob", "text": "new"})
+    assert answer.status == 400 and answer.json["message"].startswith("login cannot be changed"), answer
+    assert app.call("PUT", f"/user/{user['id']}", {"login": "ann", "text": "new"}).json["user"]["text"] == "new"
 
 
 def test_star_allows_everybody(app: Any):
@@ -772,7 +831,7 @@ def test_inactive_user_cannot_use_keys(app: Any):
     assert status_of(app, key) == 200
     assert app.call("PUT", f"/user/{user['id']}", {"status": "inactive"}).json["user"]["status"] == "inactive"
     assert status_of(app, key) == 401
-    assert app.call("POST", "/key", {"user": "ann@example.com"}).status == 403
+    assert app.call("POST", "/key", {"user": "ann@example.com"}).json["message"] == "user ann@example.com is inactive"
     app.call("PUT", f"/user/{user['id']}", {"status": "active"})
     assert status_of(app, key) == 200
 
@@ -826,7 +885,7 @@ def test_keys_are_not_in_the_database_file(app: Any):
     random = app.make_key("read")
     assert made == SECRET and status_of(app, SECRET) == status_of(app, random) == 200
     app.call("GET", f"/key/{SECRET}")
-    app.engine.flush_key_uses()
+    app.engine.flush_uses()
     path = pathlib.Path(app.settings.db)
     live = b"".join(file.read_bytes() for file in path.parent.glob(path.name + "*"))
     restart(app)
@@ -902,7 +961,7 @@ def test_uses_of_a_key_are_counted(app: Any):
     assert [status_of(app, key), status_of(app, key, "POST", "/alert")] == [200, 403]
     shown = app.get(f"/key/{ident}")["key"]
     assert (shown["count"], shown["lastUsedTime"]) == (2, "2030-01-01T00:00:05.000Z"), "a refused use is one too"
-    app.engine.flush_key_uses()
+    app.engine.flush_uses()
     restart(app, 5)
     assert app.get(f"/key/{ident}")["key"] == shown
     status_of(app, key)

@@ -8,6 +8,7 @@ import contextlib
 import json
 import re
 import socket
+import string
 import time
 import urllib.parse
 from typing import Any
@@ -654,6 +655,24 @@ def test_a_search_over_large_attributes_keeps_the_read_deadline(app: App) -> Non
     answer = app.call("GET", "/alerts?page-size=1&q=" + "%20".join(f"_.k{name}:zz" for name in range(100)))
     assert answer.status in (200, 503)
     assert time.process_time() - started < 2 * app.settings.read_deadline / 1000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("query", "fields"), [
+    (" ".join(["a?b?c?d?"] * 99), {"text": "ab " * 33_000}), (" ".join(["rawData:a*a*a?a?a?a?b"] * 99), {"rawData": "a" * 100_000}),
+    (" AND ".join(f'"{letter}b c"' for letter in string.ascii_letters[:50]), {"text": "äb " * 33_000}),
+    (" ".join(["tags:a?a?a?a?b"] * 60), {"tags": [f"{number:03d}" + "a" * 490 for number in range(1000)]}),
+    (" ".join(["value:>ä1"] * 99), {"value": "ä" * 100_000}), (" ".join(["_.k:>5"] * 99), {"attributes": {"k": "a" * 190_000}}),
+], ids=["wildcards", "runs of wildcards", "phrases", "wildcards in tags", "ranges of texts", "ranges of attributes"])
+def test_no_search_text_keeps_a_reader_beyond_its_deadline(make_app: Any, query: str, fields: dict[str, Any]) -> None:
+    app = make_app(read_deadline="1000")
+    app.store.read_deadline = 1.0
+    for number in range(5):
+        app.post_alert(resource=f"web{number}", **fields)
+    started = time.process_time()
+    answer = app.call("GET", "/alerts/count?q=" + urllib.parse.quote(query, safe=""))
+    assert answer.status in (200, 503) and time.process_time() - started < 2, answer
+    assert app.get("/alerts/count")["total"] == 5, "and the reader can be used again"
 
 
 # --- random input

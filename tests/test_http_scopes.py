@@ -318,6 +318,8 @@ def test_a_password_signs_in_its_user_and_nobody_else(app: App) -> None:
         assert (answer.status, answer.headers["WWW-Authenticate"].startswith("Basic realm=")) == (401, True), wrong
     for broken in ("Basic", "Basic !!!", "Basic YW5u", "Basic /w=="):
         assert app.call("GET", "/alerts", key=None, headers={"Authorization": broken}).status == 400, broken
+    app.engine.flush_uses()
+    assert app.get(f"/user/{user['id']}")["user"]["lastLogin"] == alertlite.text_from_ms(app.clock.ms), "written once a minute"
     app.call("PUT", f"/user/{user['id']}", {"status": "inactive"})
     assert app.call("GET", "/alerts", key=None, headers=basic("ann:pass:word ü")).status == 401
 
@@ -483,6 +485,14 @@ def test_what_a_confined_key_reports_is_its_customer_s(app: App, path: str, name
     assert [(found["customer"], found["id"]) for found in mine] == [("acme", mine[0]["id"])] * 2
     found = {row["customer"]: row for row in app.get(path + "s")[name + "s"]}
     assert set(found) == {"other", "acme"} and found["other"]["id"] != found["acme"]["id"]
+
+
+@pytest.mark.parametrize("path", ["/users", "/user/{id}", "/user/{id}/groups"])
+def test_a_confined_key_sees_no_users_as_they_are_everybodys(app: App, path: str) -> None:
+    user = app.call("POST", "/user", {"name": "Ann", "login": "ann@other.test"}).json["id"]
+    key = app.make_key("admin", "read", "write", customer="acme")
+    answer = app.call("GET", path.format(id=user), key=key)
+    assert answer.status == 403 and "confined to customer acme" in answer.json["message"], answer
 
 
 def test_a_confined_key_makes_no_key_of_wider_reach(app: App) -> None:

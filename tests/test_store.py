@@ -751,7 +751,7 @@ HOT = [
     ("next-due", "alerts_due", lambda tables: tables.next_due()),
     ("by-id-prefix", "alerts_by_last_receive_id", lambda tables: tables.get_alert("copy-9999")),
     ("history-of-an-alert", "alert_history_by_alert", lambda tables: tables.alert_history(1)),
-    ("notes-of-an-alert", "notes_by_alert", lambda tables: tables.alert_notes(1)),
+    ("notes-of-an-alert", "notes_by_alert", lambda tables: tables.alert_notes(1, 100)),
     ("key", "api_keys", lambda tables: tables.find_key("hash")),
     ("heartbeat-by-origin", "heartbeats", lambda tables: tables.find_heartbeat("o", "")),
     ("page-of-open", "INDEX alerts_by_", {"status": ["open"]}),
