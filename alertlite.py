@@ -81,6 +81,7 @@ import pathlib
 import queue
 import random
 import re
+import resource
 import secrets
 import select
 import shlex
@@ -647,10 +648,12 @@ LOGGED_TEXT = re.compile(r"[^\x20-\x7e]")
 
 
 def log(priority: int, text: str) -> None:
-    """One line on standard error. Text from outside cannot forge a second one."""
+    """One line on standard error. Text from outside cannot forge a second one. A log on a full disk, or that nobody reads any more,
+    is no reason to fail: then the line is lost."""
     prefix = f"<{priority}>" if under_journal() else ""
-    sys.stderr.write(prefix + LOGGED_TEXT.sub(lambda match: ascii(match[0])[1:-1], text)[:1000] + "\n")
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):
+        sys.stderr.write(prefix + LOGGED_TEXT.sub(lambda match: ascii(match[0])[1:-1], text)[:1000] + "\n")
+        sys.stderr.flush()
 
 
 @lru_cache(maxsize=1)
@@ -3830,6 +3833,7 @@ class Store:
 
     MOST_JOBS = 64                                   # functions that share a commit
     MOST_READERS = 4
+    LONGEST_END = 10                                 # seconds for what is being written at the end
 
     def __init__(self, path: str, read_deadline: int = 2000, size_limit: int = 1024, repairs: bool = False):
         """Opens or creates the database; StartupRefused where it must not be touched. read_deadline in milliseconds,
@@ -4128,7 +4132,15 @@ class Store:
             return bool(tables.row("SELECT 1 FROM api_keys LIMIT 1"))
 
     def close(self) -> None:
-        """Finishes: the WAL is moved into the file, which makes the stop a clean one."""
+        """Finishes: the WAL is moved into the file, which makes the stop a clean one. What still waits to be written is refused first;
+        where that takes too long, the file is left as after a crash: it must not be closed under somebody's hands."""
+        self.fault = self.fault or "the server has stopped"
+        deadline = time.monotonic() + self.LONGEST_END
+        while self.has_leader:
+            if time.monotonic() > deadline:
+                log(4, "the database is still being written to; the next start looks through it")
+                return
+            time.sleep(0.01)
         for _ in range(self.MOST_READERS):
             reader = self.readers.get()
             if reader.tables is not None:
@@ -4770,15 +4782,29 @@ def send_shell(sending: Sending, message: Message) -> None:
               "TIMESTAMP": text_from_ms(message.happened_at), "LINK": message.link}
     environment = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LANG": "C.UTF-8",
                    **{f"ALERTLITE_{name}": value.replace("\0", "")[:30_000] for name, value in values.items()}}
-    try:
-        done = subprocess.run(command, env=environment, input=json.dumps(web_hook_body(message)).encode(),
-                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=sending.settings.delivery_timeout, check=False)
-    except subprocess.TimeoutExpired:
-        raise Failed(f"{command[0]} took longer than {sending.settings.delivery_timeout} seconds") from None
-    except OSError as error:
-        raise Failed(f"{command[0]}: {error.strerror}") from None
-    if done.returncode:
-        raise Failed(f"{command[0]} ended with {done.returncode}: {done.stderr[:300].decode('utf-8', 'replace').strip()}")
+    status, said = run_shell_command(command, environment, json.dumps(web_hook_body(message)).encode(), sending.settings.delivery_timeout)
+    if status:
+        raise Failed(f"{command[0]} ended with {status}: {said.decode('utf-8', 'replace').strip()}")
+
+
+def run_shell_command(command: list[str], environment: dict[str, str], text: bytes, seconds: float) -> tuple[int, bytes]:
+    """Runs a command with a text as its input: its exit status, and the beginning of what it said on standard error. What it leaves
+    running in the background is not waited for; where it takes too long itself, all of that ends with it. Failed."""
+    with open(os.memfd_create("said"), "w+b") as said:               # no pipe: what is left running would keep that open
+        try:
+            process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said,
+                                       start_new_session=True)
+        except OSError as error:
+            raise Failed(f"{command[0]}: {error.strerror}") from None
+        with process:
+            try:
+                process.communicate(text, seconds)
+            except subprocess.TimeoutExpired:
+                with contextlib.suppress(OSError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                raise Failed(f"{command[0]} took longer than {seconds} seconds") from None
+        said.seek(0)
+        return process.returncode, said.read(300)
 
 
 def send_file(sending: Sending, message: Message) -> None:
@@ -9269,11 +9295,12 @@ class Timer(Loop):
             engine.keep_ballast()
             if engine.copy_is_due() and not (self.copier and self.copier.is_alive()):
                 self.copier = threading.Thread(target=engine.copy_database, name="copy", daemon=True)
-                self.copier.start()
+                with contextlib.suppress(RuntimeError):              # no thread can be had now: in ten seconds, perhaps
+                    self.copier.start()
 
     def nap(self) -> float:
         """Seconds until something is due, at most LONGEST_NAP."""
-        if self.due is None:
+        if self.due is None or self.engine.stopped_at is not None:   # at a stop, what is due stays due
             return self.LONGEST_NAP
         return min(max(0.0, (self.due - self.engine.clock.now()) / 1000), self.LONGEST_NAP)
 
@@ -9572,7 +9599,7 @@ class Control(threading.Thread):
                     return                           # closed: the process ends
                 time.sleep(1)                        # no descriptor is free
                 continue
-            with connection, contextlib.suppress(OSError, ValueError):
+            with connection, contextlib.suppress(OSError, ValueError, RecursionError):
                 connection.settimeout(2)
                 with connection.makefile("rw", encoding="utf-8") as lines:
                     answer = run_control(self.engine, json.loads(lines.readline(1_000_000)))
@@ -9720,6 +9747,7 @@ class Channel(waitress.channel.HTTPChannel):
     """A connection, with the refusals of this server, and what its time limits need on a clock that nobody can set."""
     task_class, error_task_class = Task, JsonErrorTask
     has_served = False
+    is_parked = False                                # its next request waits until the client has taken the last answer
     moved_at = 0.0                                   # when it last had a whole request, or took some of an answer
 
     def __init__(self, *given: Any, **named: Any):
@@ -9744,10 +9772,14 @@ class Channel(waitress.channel.HTTPChannel):
                 self._flush_exception(self._flush_some, do_close=False)
 
     def _flush_some(self, do_close: bool = True) -> bool:
-        """Closes a broken connection only on the thread that has the watch, which sees to its descriptor."""
+        """Sends what the client takes, and goes on with a request that waited for that. Closes a broken connection only on the thread
+        that has the watch, which sees to its descriptor."""
         sent = super()._flush_some(do_close and self.server.watch.me.has_watch)
         if sent:
             self.moved_at = time.monotonic()
+        if self.is_parked and not (self.total_outbufs_len or self.will_close or self.close_when_flushed):
+            self.is_parked = False
+            self.server.add_task(self)
         return sent
 
     def received(self, data: bytes) -> bool:
@@ -9771,9 +9803,24 @@ class Channel(waitress.channel.HTTPChannel):
         elif not self.request.completed:             # there is one
             super().send_continue()
 
+    def _flush_outbufs_below_high_watermark(self) -> None:
+        """No thread waits here for a client that is slow to read: see park."""
+
+    def park(self) -> bool:
+        """Puts the next request off while the client has not taken the last answer; whether it did. _flush_some goes on with it."""
+        with self.outbuf_lock:
+            is_parked = self.is_parked = self.total_outbufs_len > 0 and self.connected
+        if is_parked:                                # or it was, and already goes on
+            self.server.watch.sockets.note(self)
+        return is_parked
+
     def handle_write(self) -> None:
+        """Sends what the client takes, at once, or closes. waitress would wait for more to send while a request is served, and be told
+        meanwhile, again and again, that it may send."""
         with self.outbuf_lock:                       # another thread may be sending
-            super().handle_write()
+            self._flush_exception(self._flush_some)
+            if self.will_close or self.close_when_flushed and not self.total_outbufs_len:
+                self.handle_close()
 
     def is_overdue(self, now: float, deadline: float) -> bool:
         """Whether it keeps a request or an answer waiting too long, or has nothing to say. In seconds."""
@@ -9810,7 +9857,14 @@ def accept_connection(limit: int, unlimited: str, server: Any, connection: socke
             connection.send(BUSY_ANSWER, socket.MSG_DONTWAIT)
         connection.close()
         return
-    Channel(server, connection, address, *given, **named)
+    try:
+        Channel(server, connection, address, *given, **named)
+    except Exception as error:                       # waitress would close the socket that listens
+        log(3, f"a connection could not be taken: {type(error).__name__}: {error}")
+        server.watch.sockets.forget(connection.fileno())
+        for known in (server.active_channels, server._map):
+            known.pop(connection.fileno(), None)
+        connection.close()
 
 
 def refuse_in_json(application: Callable) -> Callable:
@@ -9880,8 +9934,11 @@ class Sockets:
             self.watched[descriptor] = wanted
 
     def forget(self, descriptor: int) -> None:
-        """The socket is closed, and the kernel watches it no more; its number may be another's soon."""
-        self.watched.pop(descriptor, None)
+        """The socket is about to be closed, and its number may be another's soon. The kernel must be told: as long as a process that
+        was just forked holds the socket too, it would go on watching it, under the number."""
+        if self.watched.pop(descriptor, 0):
+            with contextlib.suppress(OSError):
+                self.epoll.unregister(descriptor)
 
     def note(self, dispatcher: Any) -> None:
         """From any thread, where a socket may have to be watched for more."""
@@ -10006,7 +10063,9 @@ class Watch:
 
     def add_task(self, channel: Channel) -> None:
         """Takes a request: a report to be served here, another one for the threads of waitress."""
-        if channel.total_outbufs_len or not channel.is_quick():      # who writes more than the client takes, waits for the client
+        if channel.park():
+            return
+        if not channel.is_quick():
             self.server.task_dispatcher.add_task(channel)
             return
         self.reports.append(channel)
@@ -10015,9 +10074,13 @@ class Watch:
 
     def serve_next(self) -> None:
         """Serves the report that waits longest. Never raises: whatever happens to one, the others are to be answered."""
+        try:
+            channel = self.reports.popleft()
+        except IndexError:                           # the other thread was faster
+            return
         self.me.depth += 1
         try:
-            self.reports.popleft().service()
+            channel.service()
         except Exception as error:
             log(3, f"defect: {type(error).__name__}: {error} while serving a report")
         finally:
@@ -10098,8 +10161,13 @@ class Watchdog(threading.Thread):
             self.failed = True
             self.stop_process()
             return False
-        with contextlib.suppress(Problem):           # a full disk is answered with 507, not with a restart
+        try:
             self.store.write(lambda tables: None)
+        except Problem:                              # a full disk is answered with 507, not with a restart
+            pass
+        except Exception as error:
+            log(3, f"defect: {type(error).__name__}: {error} when the watchdog looked")
+            return False
         return not any(part.problem() for part in self.parts)
 
 
@@ -10122,10 +10190,26 @@ def listening_socket(host: str, port: int) -> socket.socket:
     return bound
 
 
+OTHER_FILES = 150                                    # descriptors that are needed for more than connections
+
+
+def room_for_connections(wanted: int) -> int:
+    """How many connections can be had at the same time, of those wanted: each needs a descriptor, and without one the server would
+    try in vain, again and again, to take the next."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < wanted + OTHER_FILES and soft != hard:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted + OTHER_FILES if hard < 0 else min(wanted + OTHER_FILES, hard), hard))
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return wanted if soft < 0 else max(1, min(wanted, soft - OTHER_FILES))
+
+
 def waitress_settings(settings: SimpleNamespace) -> dict[str, Any]:
     """What waitress is told: its defaults that do not suit a LAN are replaced."""
-    return {"threads": settings.threads, "connection_limit": settings.connection_limit, "send_bytes": 18_000, "cleanup_interval": 10**9,
-            "channel_timeout": 10**9, "asyncore_use_poll": True, "ident": None, "max_request_body_size": settings.body_limit,
+    never = 10**11                                   # seconds from 1970 on: a clock that begins there and is set right passes 10**9
+    return {"threads": settings.threads, "connection_limit": room_for_connections(settings.connection_limit), "send_bytes": 18_000,
+            "cleanup_interval": never, "channel_timeout": never, "inbuf_overflow": settings.body_limit + 1, "outbuf_overflow": 2**22,
+            "asyncore_use_poll": True, "ident": None, "max_request_body_size": settings.body_limit,
             "max_request_header_size": settings.header_limit, "log_socket_errors": False,
             "clear_untrusted_proxy_headers": bool(settings.trusted_proxy)}           # else nobody reads them
 
@@ -10211,11 +10295,19 @@ def settle_memory() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
+def announce(text: str) -> None:
+    """Tells who started the server. Where that cannot be written, the log being on a full disk, say, the server is needed no less."""
+    try:
+        print(text, flush=True)
+    except OSError:
+        sys.stdout = None                            # else Python tries again at the end, and fails
+
+
 def introduce(engine: Engine, settings: SimpleNamespace, host: str, port: int) -> None:
     """Makes the first key where there is none, and says how to begin."""
     shown_host = f"[{host}]" if ":" in host else "127.0.0.1" if host == "0.0.0.0" else host
     address = settings.base_url.rstrip("/") or f"http://{shown_host}:{port}"
-    print(f"alertlite {__version__} listens on {address}\ndatabase: {os.path.abspath(settings.db)}")
+    announce(f"alertlite {__version__} listens on {address}\ndatabase: {os.path.abspath(settings.db)}")
     key = settings.admin_key
     if key:
         engine.create_admin(key)
@@ -10224,24 +10316,23 @@ def introduce(engine: Engine, settings: SimpleNamespace, host: str, port: int) -
         key = show_first_key(engine, settings)
     if key or not settings.auth:
         header = f' -H "Authorization: Key {key}"' if settings.auth else ""
-        print("Try it, in another terminal:\n"
-              f"  curl{header} {address}/alert -d '{{\"resource\": \"web01\", \"event\": \"HttpError\", \"severity\": \"major\"}}'")
-    sys.stdout.flush()
+        announce("Try it, in another terminal:\n"
+                 f"  curl{header} {address}/alert -d '{{\"resource\": \"web01\", \"event\": \"HttpError\", \"severity\": \"major\"}}'")
 
 
 def show_first_key(engine: Engine, settings: SimpleNamespace) -> str:
     """Makes the administrator's key; shows it on a terminal, else keeps it in a file for its owner. Returns how to name it."""
     key = new_key()
-    if sys.stdout.isatty():
+    if sys.stdout and sys.stdout.isatty():
         engine.create_admin(key)
-        print(f"admin key (shown only now): {key}")
+        announce(f"admin key (shown only now): {key}")
         return key
     path = os.path.abspath(settings.db) + ".admin-key"
     pathlib.Path(path).unlink(missing_ok=True)       # an older file might be open to others
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
         file.write(key + "\n")
     engine.create_admin(key)
-    print(f"admin key (written now, once; move it to a safe place): {path}")
+    announce(f"admin key (written now, once; move it to a safe place): {path}")
     return f"$(cat {shlex.quote(path)})"
 
 
@@ -10288,6 +10379,7 @@ def serve_engine(engine: Engine, host: str, port: int) -> int:
 
     def stop(*_: Any) -> None:
         engine.stop_listening()
+        store.busy_timeout = 1000                    # milliseconds: the service manager waits for us
         watch.end()
 
     store.serve_waiting, store.step_aside, store.on_fault = watch.serve_waiting, watch.step_aside, stop
@@ -10320,8 +10412,9 @@ def end_service(engine: Engine, base: str) -> int:
         engine.flush_metrics()
         engine.end_listening()
     except Problem as problem:                       # the next start takes the time since the disk was full for not listened to
-        log(2, f"{len(engine.signs)} signs of life are lost: {problem.message}")
-    return 0
+        lost = f"; {len(engine.signs)} signs of life are lost" if engine.signs else ""
+        log(2, f"the time of the stop is not stored{lost}: {problem.message}")
+    return STORE_FAILED if engine.store.fault else 0
 
 
 def run_command(settings: SimpleNamespace, request: dict[str, Any]) -> dict[str, Any]:

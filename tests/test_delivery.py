@@ -7,8 +7,10 @@ import hashlib
 import hmac
 import http.server
 import json
+import os
 import pathlib
 import re
+import signal
 import socket
 import socketserver
 import ssl
@@ -570,6 +572,24 @@ def make_script(path: pathlib.Path, text: str) -> str:
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
     return str(path)
+
+
+def test_what_a_command_leaves_running_is_not_waited_for(make_desk: Callable[..., Desk], tmp_path: pathlib.Path):
+    script = make_script(tmp_path / "told", f"sleep 60 & echo $! > {tmp_path}/left; exit 0")
+    desk = make_desk(shell_commands=f"page={script}", delivery_timeout="30")
+    started = time.monotonic()
+    assert desk.tell(desk.receiver("shell", {"command": "page"})) is None and time.monotonic() - started < 20
+    os.kill(int((tmp_path / "left").read_text()), signal.SIGKILL)
+
+
+def test_a_command_that_takes_too_long_ends_with_all_that_it_began(make_desk: Callable[..., Desk], tmp_path: pathlib.Path):
+    script = make_script(tmp_path / "told", f"sleep 60 & echo $! > {tmp_path}/left; wait")
+    desk = make_desk(shell_commands=f"page={script}", delivery_timeout="1")
+    assert desk.tell(desk.receiver("shell", {"command": "page"})) > 0
+    left, deadline = pathlib.Path(f"/proc/{(tmp_path / 'left').read_text().strip()}"), time.monotonic() + 10
+    while left.exists() and "\nState:\tZ" not in (left / "status").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_a_command_gets_its_arguments_its_environment_and_json_but_no_shell(make_desk: Callable[..., Desk], tmp_path: pathlib.Path):

@@ -7,10 +7,13 @@ import http.client
 import json
 import os
 import pathlib
+import resource
 import signal
 import socket
 import sqlite3
 import struct
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -18,7 +21,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from conftest import ADMIN_KEY, FakeClock, lay_database, pass_time
+from conftest import ADMIN_KEY, ROOT, FakeClock, lay_database, pass_time
 
 import alertlite
 
@@ -323,6 +326,136 @@ def test_a_signal_ends_the_server_whichever_thread_it_comes_to(server: Any, repo
         others = {int(task) for task in os.listdir(f"/proc/{server.process.pid}/task")} - {server.process.pid}
         assert ctypes.CDLL(None).tgkill(server.process.pid, min(others), signal.SIGTERM) == 0
         assert server.process.wait(10) == 0
+
+
+class Plug:
+    """What waitress knows of a connection, as far as Sockets asks: it is read from, and written to never."""
+    accepting = False
+
+    def __init__(self) -> None:
+        self.ours, self.theirs = socket.socketpair()
+        self._fileno = self.ours.fileno()
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return False
+
+
+def test_a_closed_connection_is_watched_no_more_though_a_child_still_holds_it() -> None:
+    plug, listener = Plug(), Plug()
+    server = SimpleNamespace(_map={plug._fileno: plug, listener._fileno: listener}, pull_trigger=lambda: None, _fileno=listener._fileno)
+    sockets = alertlite.Sockets(server)
+    held = os.dup(plug._fileno)                      # as by a process that was just forked
+    sockets.forget(plug._fileno)
+    del server._map[plug._fileno]
+    plug.ours.close()
+    plug.theirs.sendall(b"late")
+    assert sockets.wait(0.05) == [], "else who has its number next is taken for readable, and closed"
+    listener.theirs.sendall(b"now")
+    assert [descriptor for descriptor, _ in sockets.wait(1)] == [listener._fileno]
+    for open_one in (plug.theirs, listener.ours, listener.theirs, sockets.epoll):
+        open_one.close()
+    os.close(held)
+
+
+def test_a_connection_that_cannot_be_taken_does_not_close_the_door(capsys: Any) -> None:
+    ours, theirs = socket.socketpair()
+    server = SimpleNamespace(active_channels={}, _map={}, watch=SimpleNamespace(sockets=SimpleNamespace(forget=lambda descriptor: None)))
+    with theirs:                                     # this server has nothing that a channel needs
+        alertlite.accept_connection(0, "", server, ours, ("192.0.2.7", 1), SimpleNamespace(), map=server._map)
+        assert theirs.recv(1) == b"" and server._map == server.active_channels == {}
+    assert "a connection could not be taken" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wanted", [1, 10**6])
+def test_no_more_connections_are_held_than_there_are_descriptors(wanted: int) -> None:
+    held = alertlite.room_for_connections(wanted)
+    assert 1 <= held <= wanted and held + alertlite.OTHER_FILES <= max(resource.getrlimit(resource.RLIMIT_NOFILE)[0], held)
+
+
+def test_a_timer_whose_server_stops_does_not_hurry_for_what_stays_due(app: Any) -> None:
+    app.post_alert(timeout=60)
+    timer = alertlite.Timer(app.engine)
+    app.clock.advance(120)
+    assert timer.nap() == 0
+    app.engine.stop_listening()
+    assert timer.nap() == timer.LONGEST_NAP
+
+
+def test_a_log_that_takes_nothing_costs_only_the_log(make_server: Any) -> None:
+    server = make_server()
+    with open("/dev/full", "wb") as full:
+        server.process = subprocess.Popen([sys.executable, str(ROOT / "alertlite.py"), "serve", "--listen", f"127.0.0.1:{server.port}"],
+                                          env=server.env, stdin=subprocess.DEVNULL, stdout=full, stderr=full)
+    deadline, is_ready = time.monotonic() + 20, False
+    while not is_ready:
+        assert server.process.poll() is None and time.monotonic() < deadline
+        with contextlib.suppress(OSError):
+            is_ready = server.request("GET", "/healthz").status == 200
+    for method, path, status in (("GET", "/nothing", 404), ("POST", "/alert", 400), ("GET", "/healthz", 200)):
+        assert server.request(method, path).status == status
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client:
+        client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        assert raw_answers(client.makefile("rb"), 1)[0][0] == 400
+    assert server.stop() == 0
+
+
+def test_clients_that_read_slowly_take_no_thread(make_server: Any) -> None:
+    server = make_server(ALERTLITE_THREADS="1").start()
+    for number in range(30):
+        server.request("POST", "/alert", json.loads(report_body(f"e{number}", rawData="x" * 100_000)))
+    with contextlib.ExitStack() as held:
+        for _ in range(2):
+            client = held.enter_context(socket.socket())
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect(("127.0.0.1", server.port))
+            client.settimeout(20)
+            client.sendall(raw_request("GET", "/alerts?show-raw-data=true") * 10)
+            client.recv(1)                           # the first answer has begun
+        for _ in range(5):
+            assert server.request("GET", "/alerts/count", timeout=3).json["total"] == 30
+        stream = client.makefile("rb")
+        stream.readline()                            # of whose first letter was read above
+        length = int(dict(line.lower().split(b": ", 1) for line in iter(stream.readline, b"\r\n"))[b"content-length"])
+        assert len(stream.read(length)) == length > 3_000_000
+        assert [len(answer["alerts"]) for _, answer in raw_answers(stream, 9)] == [30] * 9, "and whoever reads on gets all"
+
+
+def test_the_end_of_an_answer_does_not_wait_for_the_next_one(server: Any) -> None:
+    for number in range(50):
+        server.request("POST", "/alert", json.loads(report_body(f"e{number}", text="y" * 6000)))
+    with contextlib.closing(sqlite3.connect(server.db, isolation_level=None)) as shell, socket.socket() as client:
+        shell.execute("BEGIN IMMEDIATE")
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", server.port))
+        client.settimeout(20)
+        client.sendall(raw_request("GET", "/alerts?page-size=50") + raw_request("POST", "/alert", report_body("late")))
+        threading.Event().wait(0.3)
+        before, stream = cpu_seconds(server.process.pid), client.makefile("rb")
+        assert len(raw_answers(stream, 1)[0][1]["alerts"]) == 50
+        threading.Event().wait(0.7)
+        assert cpu_seconds(server.process.pid) - before < 0.4
+        shell.execute("ROLLBACK")
+        assert raw_answers(stream, 1)[0][0] == 201
+
+
+@pytest.mark.slow
+def test_a_stop_while_somebody_holds_the_file_ends_in_time_and_without_a_crash(server: Any) -> None:
+    def report(number: int) -> None:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            server.request("POST" if number % 5 else "PUT", "/alert" if number % 5 else "/alert/none/status",
+                           json.loads(report_body(f"e{number}", status="ack")), timeout=60)
+
+    with contextlib.closing(sqlite3.connect(server.db, isolation_level=None)) as shell, ThreadPoolExecutor(60) as pool:
+        shell.execute("BEGIN IMMEDIATE")
+        waiting = [pool.submit(report, number) for number in range(60)]
+        threading.Event().wait(2)
+        started = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(60) == 0 and time.monotonic() - started < 25, server.output()
+        wait(waiting)
 
 
 def test_the_same_header_again_is_a_request_of_its_own(server: Any) -> None:

@@ -30,6 +30,7 @@ USED_BEFORE: dict[tuple[str, str], str] = {}
 # Who asks the time, beside CLOCK: (function, what it asks) -> reason.
 TIME_ELSEWHERE = {
     ("run_server", "time.monotonic"): "how long a stopping server waits for its answers to go out",
+    ("close", "time.monotonic"): "how long a stopping server waits for what is being written",
     ("problem", "time.monotonic"): "how long nobody has looked at the sockets",
     ("__init__", "time.monotonic"): "how long a connection keeps us waiting",
     ("close_overdue", "time.monotonic"): "how long a connection keeps us waiting",
