@@ -24,6 +24,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -813,6 +814,51 @@ def test_requests_that_follow_without_a_gap_have_the_whole_deadline_each(make_se
     record_property("requests that overlap on 10 connections, 1 s for each", f"{rounds} on each in 4 s, {len(closed)} connections were closed")
     assert not closed
     assert rounds > 3
+
+
+# --- processes and signals
+
+def test_commands_that_are_run_close_no_connection_of_others(make_server: Any, record_property: Any) -> None:
+    server = make_server(ALERTLITE_SHELL_COMMANDS="nothing=/bin/true", ALERTLITE_DEFAULT_RECEIVER="off", ALERTLITE_ADDRESS_LIMIT="0").start()
+    for _ in range(10):
+        assert server.request("POST", "/api/notification/config/receivers", {"type": "shell", "address_data": {"command": "nothing"}}).status < 300
+    seconds, pause = (60 if FULL else 10), threading.Event()
+
+    def visit(number: int) -> list[int]:
+        """Connects again and again, and takes a moment before it says what it wants; how often it was answered, and not."""
+        counts, until = [0, 0], time.monotonic() + seconds
+        while time.monotonic() < until:
+            with connect(server) as client:
+                pause.wait(0.003)
+                counts[ask_on(client) != [200]] += 1
+            if number == 0:                          # and each time ten commands are begun
+                server.request("POST", "/alert", {"resource": "web01", "event": f"e{counts[0]}", "severity": "major"})
+                pause.wait(0.05)
+        return counts
+
+    with ThreadPoolExecutor(7) as pool:
+        answered, dropped = map(sum, zip(*pool.map(visit, range(7))))
+    record_property("new connections while commands are begun all the time", f"{answered} answered, {dropped} closed without an answer")
+    assert dropped == 0 and answered > 500
+
+
+def test_a_stop_right_after_a_report_ends_at_once(make_server: Any, record_property: Any) -> None:
+    server, longest, dice = make_server(), 0.0, random.Random(1)
+    count = 300 if FULL else 15
+    for number in range(count):
+        server.start()
+        with contextlib.ExitStack() as stack:
+            if number % 2:
+                stack.enter_context(connect(server))
+            for event in range(dice.randrange(4)):
+                assert server.request("POST", "/alert", {"resource": "web01", "event": f"e{event}", "severity": "major"}).status == 201
+            before = time.monotonic()
+            for signal_ in dice.choice([[signal.SIGTERM], [signal.SIGINT], [signal.SIGTERM, signal.SIGTERM], [signal.SIGINT, signal.SIGTERM]]):
+                server.process.send_signal(signal_)
+            assert server.process.wait(20) == 0, server.output()
+            longest = max(longest, time.monotonic() - before)
+    record_property(f"stops right after a report, {count} times", f"{longest:.2f} s at most")
+    assert "Traceback" not in server.output() and "defect" not in server.output()
 
 
 # --- the clock
