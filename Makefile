@@ -22,7 +22,7 @@ run: $(BIN)/.run  ## serve on 127.0.0.1:8080, with the database in this folder
 	$(BIN)/python alertlite.py serve
 
 test: $(BIN)/.test  ## the quick tests, under a minute
-	$(BIN)/python -m pytest -q -n 4 --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -q -n 4 --dist worksteal -m "not slow"
 
 test-slow: $(BIN)/.test  ## the slow tests alone: processes, clients, faults, long random runs
 	$(BIN)/python -m pytest -q -n 4 --dist loadfile -m slow

@@ -650,8 +650,8 @@ LOGGED_TEXT = re.compile(r"[^\x20-\x7e]")
 def log(priority: int, text: str) -> None:
     """One line on standard error. Text from outside cannot forge a second one. A log on a full disk, or that nobody reads any more,
     is no reason to fail: then the line is lost."""
-    prefix = f"<{priority}>" if under_journal() else ""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, AttributeError):               # no room; no standard error at all
+        prefix = f"<{priority}>" if under_journal() else ""
         sys.stderr.write(prefix + LOGGED_TEXT.sub(lambda match: ascii(match[0])[1:-1], text)[:1000] + "\n")
         sys.stderr.flush()
 
@@ -2314,12 +2314,17 @@ def pattern_of_glob(glob: str) -> re.Pattern:
     return re.compile(fnmatch.translate(shell))
 
 
-def pattern_test(match: Match) -> Callable[[str], bool]:
-    """Whether a text is one that a regex_match finds."""
+def pattern_test(match: Match, in_time: Callable[[], bool]) -> Callable[[str], bool]:
+    """Whether a text is one that a regex_match finds. in_time is asked before each step that may take long, and may raise."""
     if match.op == "regex":
-        return lambda text: bool(re2_library().search(match.value, text))
+        return lambda text: in_time() and bool(re2_library().search(match.value, text))
     patterns = [pattern_of_glob(glob) for glob in match.value]
-    return lambda text: any(pattern.match(text.lower()) for pattern in patterns)
+
+    def test(text: str) -> bool:
+        lowered = text.lower()
+        return any(in_time() and pattern.match(lowered) for pattern in patterns)
+
+    return test
 
 
 # The q language: Lucene-like (spec/alerta.md 4.3), with chains of any length, dotted names and times inside terms.
@@ -2648,12 +2653,12 @@ RANGELESS = {"list": "a list has no range", "flag": "it is true or false, and ha
 
 
 def sql_globs(column: Column, field: str, globs: list[str], edge: str = "") -> tuple[str, list[Any]]:
-    """Whether one of the GLOBs matches the text, in lower case and with an edge at both ends. The deadline is asked for first: a
-    GLOB may take milliseconds, and SQLite itself asks between rows only."""
+    """Whether one of the GLOBs matches the text, in lower case and with an edge at both ends. The deadline is asked for before each: a
+    GLOB may take a tenth of a second, and SQLite itself asks between rows only."""
     refuse_kinds(column, field, PATTERNLESS)
     text = lowered(column.sql, "".join(globs))
     test = f"element_glob({column.sql}, ?, '{edge}')" if column.kind == "list" else f"'{edge}' || {text} || '{edge}' GLOB ?"
-    return f"in_time() AND ({' OR '.join(test for _ in globs)})", list(globs)
+    return " OR ".join(f"in_time() AND {test}" for _ in globs), list(globs)
 
 
 def sql_words(column: Column, field: str, globs: list[str]) -> tuple[str, list[Any]]:
@@ -2671,15 +2676,15 @@ def sql_range(column: Column, field: str, bounds: tuple) -> tuple[str, list[Any]
     low, with_low, high, with_high = bounds
     tests = [sql_bound(column, field, op, bound) for op, bound in (
         (">=" if with_low else ">", low), ("<=" if with_high else "<", high)) if bound is not None]
-    return " AND ".join(["1", *(sql for sql, _ in tests)]), [arg for _, args in tests for arg in args]
+    return " AND ".join(sql for sql, _ in tests or [sql_exists(column, field, None)]), [arg for _, args in tests for arg in args]
 
 
 def sql_bound(column: Column, field: str, op: str, bound: str) -> tuple[str, list[Any]]:
-    """One side of a range. Of texts, numbers are compared with a number by their size, all else letter by letter."""
+    """One side of a range, in which nothing is not. Of texts, numbers are compared with a number by their size, all else letter by
+    letter."""
     if column.kind in ("time", "number"):
         return f"{column.sql} {op} ?", [comparable(column.kind, field, bound)]
-    is_there = f"{column.sql} <> '' AND " if column.kind == "attribute" else ""
-    return f"{is_there}coalesce(number_of({column.sql}) {op} ?, {column.sql} {op} ?)", [number_of(bound), bound]
+    return f"{column.sql} <> '' AND coalesce(number_of({column.sql}) {op} ?, {column.sql} {op} ?)", [number_of(bound), bound]
 
 
 def sql_exists(column: Column, field: str, value: None) -> tuple[str, list[Any]]:
@@ -3801,13 +3806,16 @@ def suspect(path: str, error: BaseException | None = None) -> None:
             pathlib.Path(path + ".suspect").touch()
 
 
+TOO_SLOW = "the search takes too long: narrow it by status, environment or service"
+
+
 def problem_of_sqlite(error: sqlite3.Error, path: str) -> Problem:
     """What to tell a client about a storage error (measured causes; a message never carries SQL or a path)."""
     text = str(error)
     if is_full_error(error, path):
         return StorageFull("the disk is full: nothing was stored")
     if "interrupted" in text or "user-defined function" in text:
-        return Unavailable("the search takes too long: narrow it by status, environment or service")
+        return Unavailable(TOO_SLOW)
     if isinstance(error, sqlite3.IntegrityError):
         taken = re.search(r"UNIQUE constraint failed: [a-z_]+\.([a-z_]+)$", text)
         return Conflict(f"this {taken[1]} is another one's already" if taken else "it conflicts with something stored")
@@ -4136,13 +4144,16 @@ class Store:
         where that takes too long, the file is left as after a crash: it must not be closed under somebody's hands."""
         self.fault = self.fault or "the server has stopped"
         deadline = time.monotonic() + self.LONGEST_END
-        while self.has_leader:
-            if time.monotonic() > deadline:
-                log(4, "the database is still being written to; the next start looks through it")
-                return
+        while self.has_leader and time.monotonic() < deadline:
             time.sleep(0.01)
-        for _ in range(self.MOST_READERS):
-            reader = self.readers.get()
+        try:
+            readers = [self.readers.get(timeout=max(0.0, deadline - time.monotonic())) for _ in range(self.MOST_READERS)]
+        except queue.Empty:
+            readers = []
+        if self.has_leader or not readers:
+            log(4, "the database is still in use; the next start looks through it")
+            return
+        for reader in readers:
             if reader.tables is not None:
                 reader.tables.db.close()
         self.db.close()
@@ -4787,24 +4798,30 @@ def send_shell(sending: Sending, message: Message) -> None:
         raise Failed(f"{command[0]} ended with {status}: {said.decode('utf-8', 'replace').strip()}")
 
 
+MOST_SAID = 2**20                                    # bytes that a command may say on standard error
+
+
 def run_shell_command(command: list[str], environment: dict[str, str], text: bytes, seconds: float) -> tuple[int, bytes]:
     """Runs a command with a text as its input: its exit status, and the beginning of what it said on standard error. What it leaves
     running in the background is not waited for; where it takes too long itself, all of that ends with it. Failed."""
-    with open(os.memfd_create("said"), "w+b") as said:               # no pipe: what is left running would keep that open
+    # No pipes: what is left running would keep them open. These files need no disk, and what is said cannot grow without bound.
+    with open(os.memfd_create("asked"), "w+b") as asked, open(os.memfd_create("said", os.MFD_ALLOW_SEALING), "w+b", 0) as said:
+        asked.write(text)
+        asked.seek(0)
+        said.truncate(MOST_SAID)
+        fcntl.fcntl(said, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW)
         try:
-            process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said,
-                                       start_new_session=True)
+            process = subprocess.Popen(command, env=environment, stdin=asked, stdout=subprocess.DEVNULL, stderr=said, start_new_session=True)
         except OSError as error:
             raise Failed(f"{command[0]}: {error.strerror}") from None
         with process:
             try:
-                process.communicate(text, seconds)
+                process.wait(seconds)
             except subprocess.TimeoutExpired:
                 with contextlib.suppress(OSError):
                     os.killpg(process.pid, signal.SIGKILL)
                 raise Failed(f"{command[0]} took longer than {seconds} seconds") from None
-        said.seek(0)
-        return process.returncode, said.read(300)
+        return process.returncode, os.pread(said.fileno(), 300, 0).rstrip(b"\0")
 
 
 def send_file(sending: Sending, message: Message) -> None:
@@ -5593,7 +5610,7 @@ class Engine:
         """A heartbeat as it is after a beat."""
         new = Heartbeat(
             seq=old.seq if old else 0, id=old.id if old else beat.id, origin=beat.origin, customer=beat.customer,
-            tags=pack_list(beat.tags), attributes=pack_object(beat.attributes), timeout=beat.timeout, silent=0, due_at=None,
+            tags=pack_list(beat.tags), attributes=bounded_object("attributes", beat.attributes), timeout=beat.timeout, silent=0, due_at=None,
             created_at=now if beat.created_at is None else beat.created_at, received_at=now,
             gap=sender_gap(old.received_at if old else None, now, beat.timeout))
         deadline = heartbeat_deadline(new, self.listening)
@@ -6064,7 +6081,7 @@ class Engine:
         other may wait behind it."""
         done = Expired.nothing()
         for table in DUE_ROWS:
-            for _ in range(EXPIRE_BATCH):
+            for _ in range(EXPIRE_BATCH // 10):      # each is a commit, and the timer must be seen to move
                 part = self._expire_next(table, now)
                 done = done.and_then(part)
                 if not part.reviewed:
@@ -6265,6 +6282,10 @@ class Engine:
                     self.key_uses[ident] = (count + newer, latest)
                 self.sign_ins = {**sign_ins, **self.sign_ins}
             raise
+
+    def user_with_sign_in(self, user: User) -> User:
+        """The user with a sign-in that is not written yet."""
+        return user._replace(last_login_at=self.sign_ins.get(user.seq, user.last_login_at))
 
     def key_with_uses(self, key: ApiKey) -> ApiKey:
         """The key with the uses that are not written yet."""
@@ -6614,8 +6635,6 @@ class Fields:
                 raise Invalid(f'Attribute keys must not contain "." or "$": {name} has {key[:40]!r}')
             if len(key) > NAME_LIMIT or not key:
                 raise Invalid(f"{name} has a name that is empty or longer than {NAME_LIMIT} characters")
-        if value:
-            bounded_object(name, value)
         return value
 
     def seconds(self, name: str, default: int | None) -> int | None:
@@ -7567,15 +7586,16 @@ def sort_key(value: Any) -> tuple[bool, float, str]:
 
 
 NUMBER_FILTERS = frozenset({"timeout", "latency", "since", "count"})
+TIME_FILTERS = frozenset({"createTime", "receiveTime", "expireTime", "lastUsedTime"})
 
 
-def value_test(name: str, field: str, wanted: str) -> Callable[[str], bool]:
+def value_test(name: str, field: str, wanted: str, in_time: Callable[[], bool]) -> Callable[[str], bool]:
     """What a parameter asks of a shown value, as in spec/alerta.md 4.1; Invalid for what no value can be."""
     if wanted.startswith("~"):
-        return pattern_test(regex_match(name, wanted[1:]))
+        return pattern_test(regex_match(name, wanted[1:]), in_time)
     if field in NUMBER_FILTERS and wanted and not re.fullmatch("-?[0-9]{1,18}", wanted):
         raise Invalid(f"{name} must be a whole number")
-    if field.endswith("Time") and wanted:
+    if field in TIME_FILTERS and wanted:
         try:
             return text_from_ms(ms_from_text(wanted)).__eq__
         except ValueError as error:
@@ -7585,6 +7605,13 @@ def value_test(name: str, field: str, wanted: str) -> Callable[[str], bool]:
 
 def choose_rows(call: Call, rows: list[dict[str, Any]], filters: dict[str, str]) -> list[dict[str, Any]]:
     """The rows of a small collection that the request asks for, sorted (spec/alerta.md 4.4)."""
+    deadline = time.monotonic() + call.settings.read_deadline / 1000
+
+    def in_time() -> bool:
+        if time.monotonic() > deadline:
+            raise Unavailable(TOO_SLOW)
+        return True
+
     groups: dict[tuple[str, bool], list[Callable[[str], bool]]] = {}
     for key, value in call.query:
         name, negated = key.removesuffix("!"), key.endswith("!")
@@ -7593,7 +7620,7 @@ def choose_rows(call: Call, rows: list[dict[str, Any]], filters: dict[str, str])
             continue
         if field is None:
             raise Invalid(f"Invalid filter parameter: {key[:60]}")
-        groups.setdefault((field, negated), []).append(value_test(name, field, value))
+        groups.setdefault((field, negated), []).append(value_test(name, field, value, in_time))
     rows = [row for row in rows if all(any(row_has(row, field, test) for test in tests) != negated
                                        for (field, negated), tests in groups.items())]
     flipped = any(key == "reverse" for key, _ in call.query)
@@ -7645,7 +7672,7 @@ def parse_user(fields: Fields) -> User:
     roles = fields.names("roles") if "roles" in fields else []
     return User(0, fields.ident("id"), login, name, email, parse_password(fields),
                 fields.one_of("status", ("active", "inactive"), "active"), pack_list(roles or ["user"]),
-                pack_object(fields.attributes() if "attributes" in fields else {}), fields.text("text"),
+                bounded_object("attributes", fields.attributes() if "attributes" in fields else {}), fields.text("text"),
                 int(fields.flag("email_verified", False)), 0, 0, None)
 
 
@@ -7662,12 +7689,13 @@ def parse_user_change(fields: Fields) -> Callable[[User], User]:
     verified = fields.flag("email_verified", False) if "email_verified" in fields else None
 
     def change(user: User) -> User:
-        if login not in ("", user.login):
-            raise Invalid("login cannot be changed: keys and history name it. Add another user instead")
         moved = email is not None and email != user.email
+        new_login = email if moved and user.login == user.email else user.login
+        if login not in ("", user.login, new_login):
+            raise Invalid("login cannot be changed: keys and history name it. Add another user instead")
         return user._replace(
             name=name or user.name, email=email or user.email, password_hash=password or user.password_hash,
-            login=email if moved and user.login == user.email else user.login, status=status or user.status,
+            login=new_login, status=status or user.status,
             roles=pack_list(roles) if roles else user.roles, attributes=merged_attributes(user.attributes, attributes),
             text=user.text if text is None else text,
             email_verified=int(verified) if verified is not None else 0 if moved else user.email_verified)
@@ -7675,7 +7703,8 @@ def parse_user_change(fields: Fields) -> Callable[[User], User]:
     return change
 
 
-def show_user(user: User, base: str) -> dict[str, Any]:
+def show_user(api: Api, user: User, base: str) -> dict[str, Any]:
+    user = api.engine.user_with_sign_in(user)
     return {"id": user.id, "href": f"{base}/user/{user.id}", "name": user.name, "login": user.login, "email": user.email,
             "domain": login_domain(user.login) or None, "status": user.status, "roles": unpack(user.roles),
             "attributes": unpack(user.attributes), "createTime": text_from_ms(user.created_at),
@@ -7686,7 +7715,7 @@ def show_user(user: User, base: str) -> dict[str, Any]:
 @route("POST", "/user", "admin:users")
 def alerta_create_user(api: Api, call: Call) -> Any:
     user = api.engine.create_user(parse_user(call.json()), call.caller)
-    shown = show_user(user, call.base)
+    shown = show_user(api, user, call.base)
     return 201, {"status": "ok", "id": user.id, "user": shown}, {"Location": shown["href"]}
 
 
@@ -7694,7 +7723,7 @@ def alerta_create_user(api: Api, call: Call) -> Any:
 def alerta_users(api: Api, call: Call) -> Any:
     refuse_confined(call.caller)
     with api.engine.store.read() as tables:
-        rows = [show_user(user, call.base) for user in tables.list_users()]
+        rows = [show_user(api, user, call.base) for user in tables.list_users()]
     return show_rows(call, "users", choose_rows(call, rows, USER_FILTERS), domains=list(api.settings.allowed_email_domains),
                      orgs=[], time=text_from_ms(api.clock.now()))
 
@@ -7713,7 +7742,7 @@ OWN_FIELDS = frozenset({"name", "email", "password", "text"})
 
 @route("GET", "/user/me", ANYBODY)
 def alerta_get_me(api: Api, call: Call) -> Any:
-    return {"status": "ok", "user": show_user(own_user(api, call), call.base)}
+    return {"status": "ok", "user": show_user(api, own_user(api, call), call.base)}
 
 
 @route("PUT", "/user/me", ANYBODY)
@@ -7724,7 +7753,7 @@ def alerta_update_me(api: Api, call: Call) -> Any:
             raise Invalid(f"{name} cannot be changed here")
     change = parse_user_change(Fields({name: value for name, value in fields.values.items() if name in OWN_FIELDS}))
     user = api.engine.update_user(own_user(api, call).id, change, call.caller)
-    return {"status": "ok", "user": show_user(user, call.base)}
+    return {"status": "ok", "user": show_user(api, user, call.base)}
 
 
 @route("GET", "/user/me/attributes", ANYBODY)
@@ -7768,13 +7797,13 @@ def alerta_set_user_attributes(api: Api, call: Call, ident: str) -> Any:
 def alerta_get_user(api: Api, call: Call, ident: str) -> Any:
     refuse_confined(call.caller)
     with api.engine.store.read() as tables:
-        return {"status": "ok", "total": 1, "user": show_user(tables.get_user(ident), call.base)}
+        return {"status": "ok", "total": 1, "user": show_user(api, tables.get_user(ident), call.base)}
 
 
 @route("PUT", "/user/<ident>", "admin:users")
 def alerta_update_user(api: Api, call: Call, ident: str) -> Any:
     user = api.engine.update_user(ident, parse_user_change(call.json()), call.caller)
-    return {"status": "ok", "user": show_user(user, call.base)}
+    return {"status": "ok", "user": show_user(api, user, call.base)}
 
 
 @route("DELETE", "/user/<ident>", "admin:users")
@@ -9765,10 +9794,9 @@ class Channel(waitress.channel.HTTPChannel):
         self.server.watch.serve_request(self, super().service)
 
     def send_now(self) -> None:
-        """Sends what is to be sent, as far as the connection takes it. So much that the sender waits for it to be sent is left to the
-        thread that has the watch, which also tells it so."""
+        """Sends what is to be sent, as far as the connection takes it."""
         with self.outbuf_lock:
-            if 0 < self.total_outbufs_len <= self.adj.outbuf_high_watermark:
+            if self.total_outbufs_len:
                 self._flush_exception(self._flush_some, do_close=False)
 
     def _flush_some(self, do_close: bool = True) -> bool:
@@ -9809,10 +9837,8 @@ class Channel(waitress.channel.HTTPChannel):
     def park(self) -> bool:
         """Puts the next request off while the client has not taken the last answer; whether it did. _flush_some goes on with it."""
         with self.outbuf_lock:
-            is_parked = self.is_parked = self.total_outbufs_len > 0 and self.connected
-        if is_parked:                                # or it was, and already goes on
-            self.server.watch.sockets.note(self)
-        return is_parked
+            self.is_parked = self.total_outbufs_len > 0 and self.connected
+            return self.is_parked
 
     def handle_write(self) -> None:
         """Sends what the client takes, at once, or closes. waitress would wait for more to send while a request is served, and be told
@@ -10062,7 +10088,8 @@ class Watch:
                 self.take_floor()
 
     def add_task(self, channel: Channel) -> None:
-        """Takes a request: a report to be served here, another one for the threads of waitress."""
+        """Takes a request: a report to be served here, another one for the threads of waitress, and none of a client that has not taken
+        its last answer."""
         if channel.park():
             return
         if not channel.is_quick():

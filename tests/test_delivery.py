@@ -574,11 +574,13 @@ def make_script(path: pathlib.Path, text: str) -> str:
     return str(path)
 
 
-def test_what_a_command_leaves_running_is_not_waited_for(make_desk: Callable[..., Desk], tmp_path: pathlib.Path):
-    script = make_script(tmp_path / "told", f"sleep 60 & echo $! > {tmp_path}/left; exit 0")
+@pytest.mark.parametrize("begins", ["sleep 60 &", "exec 3<&0; sleep 60 <&3 &"], ids=["with what it writes to", "with what it reads from"])
+def test_what_a_command_leaves_running_is_not_waited_for(make_desk: Callable[..., Desk], tmp_path: pathlib.Path, begins: str):
+    script = make_script(tmp_path / "told", f"{begins} echo $! > {tmp_path}/left; exit 0")
     desk = make_desk(shell_commands=f"page={script}", delivery_timeout="30")
     started = time.monotonic()
-    assert desk.tell(desk.receiver("shell", {"command": "page"})) is None and time.monotonic() - started < 20
+    ident = desk.receiver("shell", {"command": "page"})
+    assert desk.tell(ident) is None and time.monotonic() - started < 20
     os.kill(int((tmp_path / "left").read_text()), signal.SIGKILL)
 
 
@@ -620,6 +622,7 @@ def test_a_command_gets_nothing_of_the_environment_of_the_server(
 @pytest.mark.parametrize(("script", "error"), [
     pytest.param("echo no modem >&2; exit 3", "ended with 3: no modem", id="it fails and says why"),
     pytest.param("exec sleep 30", "took longer than 1 seconds", id="it takes too long"),
+    pytest.param("head -c 3000000 /dev/zero | tr '\\0' x >&2; exit 4", "ended with 4: xxxx", id="it says more than anybody reads"),
 ])
 def test_a_command_that_fails_is_tried_again(make_desk: Callable[..., Desk], tmp_path: pathlib.Path, script: str, error: str):
     desk = make_desk(shell_commands=f"page={make_script(tmp_path / 'told', script)}", delivery_timeout="1")

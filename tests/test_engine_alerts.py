@@ -810,6 +810,9 @@ def test_login_of_a_user_stays(app: Any):
     answer = app.call("PUT", f"/user/{user['id']}", {"login": "bob", "text": "new"})
     assert answer.status == 400 and answer.json["message"].startswith("login cannot be changed"), answer
     assert app.call("PUT", f"/user/{user['id']}", {"login": "ann", "text": "new"}).json["user"]["text"] == "new"
+    named = make_user(app, "bob@example.com", email="bob@example.com")
+    moved = app.call("PUT", f"/user/{named['id']}", {"email": "bob@example.net", "login": "bob@example.net"})
+    assert moved.json["user"]["login"] == "bob@example.net", "a login that is an address goes with it"
 
 
 def test_star_allows_everybody(app: Any):

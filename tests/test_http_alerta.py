@@ -228,7 +228,10 @@ SEARCHES = [
     ("   ", "abcdef", "nothing"), ("-disk", "bdef", "minus is not"), ("_.rack:>9", "a", "numbers in attributes by their size"),
     ("_.rack:[5 TO 10]", "b", "numbers in attributes by their size"), ("_.rack:<100", "ab", "who has none is not below"),
     ("value:>9", "ac", "numbers in texts by their size"), ("value:[5 TO 95.0]", "ab", "numbers in texts by their size"),
-    ("_.region:<F", "a", "who has none is not below"), ("resource:>9", "abcdf", "what is no number goes by its letters"),
+    ("_.region:<F", "a", "who has none is not below"), ("value:<9", "b", "who has none is not below"),
+    ("_.nothing:[* TO *]", "", "who has none is not between"), ("_.region:[* TO *]", "abe", "who has any is between"),
+    ("timeout:[* TO *]", "abcdef", "who has any is between"), ("NOT value:[* TO *]", "def", "who has none is not between"),
+    ("resource:>9", "abcdf", "what is no number goes by its letters"),
 ]
 
 
@@ -478,7 +481,7 @@ def listed(tmp_path_factory: pytest.TempPathFactory) -> Any:
     app = App(tmp_path_factory.mktemp("lists") / "alertlite.db")
     for letter, fields in {"p": {"timeout": 60, "tags": ["eu"], "attributes": {"rack": "12"}},
                            "q": {"timeout": 300, "createTime": "2030-01-01T00:00:05.000Z", "customer": "acme"},
-                           "r": {"timeout": 90, "tags": ["eu", "us"]}}.items():
+                           "r": {"timeout": 90, "tags": ["eu", "us"], "attributes": {"startTime": "2030-01-01T00:00:00.0Z"}}}.items():
         app.call("POST", "/heartbeat", {"id": letter * 8 + "-1", "origin": f"Job-{letter}", **fields})
         app.clock.advance(30)
         app.call("POST", "/user", {"id": letter * 8 + "-1", "name": f"User {letter}", "login": f"{letter}@{letter}.test",
@@ -518,6 +521,8 @@ def listed(tmp_path_factory: pytest.TempPathFactory) -> Any:
     ("heartbeats?tag=~^us$", "r", "a pattern on elements"), ("users?domain=~^(p|q)", "pq", "alternatives"),
     ("keys?expireTime=2030-06-01T00:00:00.0Z", "r", "the same time in other words"), ("heartbeats?sort-by=origin&reverse=1", "rqp", "v3"),
     ("heartbeats?sort-by=-receiveTime&reverse=yes", "rqp", "twice reversed"),
+    ("heartbeats?attributes.startTime=2030-01-01T00:00:00.0Z", "r", "an attribute is a text, whatever its name"),
+    ("heartbeats?attributes.startTime=never", "", "an attribute is a text, whatever its name"),
 ])
 def test_other_collections_are_searched_in_the_same_way(listed: App, query: str, expected: str, reason: str) -> None:
     answer = listed.get("/" + query)

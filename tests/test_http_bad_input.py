@@ -662,8 +662,9 @@ def test_a_search_over_large_attributes_keeps_the_read_deadline(app: App) -> Non
     (" ".join(["a?b?c?d?"] * 99), {"text": "ab " * 33_000}), (" ".join(["rawData:a*a*a?a?a?a?b"] * 99), {"rawData": "a" * 100_000}),
     (" AND ".join(f'"{letter}b c"' for letter in string.ascii_letters[:50]), {"text": "äb " * 33_000}),
     (" ".join(["tags:a?a?a?a?b"] * 60), {"tags": [f"{number:03d}" + "a" * 490 for number in range(1000)]}),
+    ("/" + "a" * 440 + "(0|1|2|3|4|5|6|7|8|9)(0|1|2)/", {"text": "a" * 100_000}),
     (" ".join(["value:>ä1"] * 99), {"value": "ä" * 100_000}), (" ".join(["_.k:>5"] * 99), {"attributes": {"k": "a" * 190_000}}),
-], ids=["wildcards", "runs of wildcards", "phrases", "wildcards in tags", "ranges of texts", "ranges of attributes"])
+], ids=["wildcards", "runs of wildcards", "phrases", "wildcards in tags", "alternatives", "ranges of texts", "ranges of attributes"])
 def test_no_search_text_keeps_a_reader_beyond_its_deadline(make_app: Any, query: str, fields: dict[str, Any]) -> None:
     app = make_app(read_deadline="1000")
     app.store.read_deadline = 1.0
@@ -673,6 +674,16 @@ def test_no_search_text_keeps_a_reader_beyond_its_deadline(make_app: Any, query:
     answer = app.call("GET", "/alerts/count?q=" + urllib.parse.quote(query, safe=""))
     assert answer.status in (200, 503) and time.process_time() - started < 2, answer
     assert app.get("/alerts/count")["total"] == 5, "and the reader can be used again"
+
+
+@pytest.mark.slow
+def test_no_pattern_holds_up_a_list_beyond_the_deadline(make_app: Any) -> None:
+    app = make_app(read_deadline="1000")
+    for number in range(60):
+        app.call("POST", "/heartbeat", {"origin": f"o{number}", "attributes": {"k": "ab " * 30_000}})
+    started = time.process_time()
+    answer = app.call("GET", "/heartbeats?attributes.k=~(a|b).*(a|b).*(a|b).*(a|b).*(a|b).*z")
+    assert answer.status == 503 and time.process_time() - started < 2, answer
 
 
 # --- random input

@@ -384,11 +384,14 @@ def test_a_timer_whose_server_stops_does_not_hurry_for_what_stays_due(app: Any) 
     assert timer.nap() == timer.LONGEST_NAP
 
 
-def test_a_log_that_takes_nothing_costs_only_the_log(make_server: Any) -> None:
-    server = make_server()
-    with open("/dev/full", "wb") as full:
-        server.process = subprocess.Popen([sys.executable, str(ROOT / "alertlite.py"), "serve", "--listen", f"127.0.0.1:{server.port}"],
-                                          env=server.env, stdin=subprocess.DEVNULL, stdout=full, stderr=full)
+@pytest.mark.parametrize("log", ["> /dev/full 2>&1", "2>&-", ">&- 2>&-", "2>&1"], ids=["full", "no errors", "no output", "nobody reads"])
+def test_a_log_that_takes_nothing_costs_only_the_log(make_server: Any, log: str) -> None:
+    server, (reading, writing) = make_server(), os.pipe()
+    os.close(reading)
+    server.process = subprocess.Popen(
+        ["sh", "-c", f'exec "$@" {log}', "sh", sys.executable, str(ROOT / "alertlite.py"), "serve", "--listen", f"127.0.0.1:{server.port}"],
+        env=server.env, stdin=subprocess.DEVNULL, stdout=writing)
+    os.close(writing)
     deadline, is_ready = time.monotonic() + 20, False
     while not is_ready:
         assert server.process.poll() is None and time.monotonic() < deadline

@@ -36,6 +36,8 @@ TIME_ELSEWHERE = {
     ("close_overdue", "time.monotonic"): "how long a connection keeps us waiting",
     ("received", "time.monotonic"): "how long a connection keeps us waiting",
     ("_flush_some", "time.monotonic"): "how long a connection keeps us waiting",
+    ("choose_rows", "time.monotonic"): "a deadline, against a search that takes too long",
+    ("in_time", "time.monotonic"): "a deadline, against a search that takes too long",
     ("read", "time.monotonic"): "a reader's deadline, against a search that takes too long",
 }
 
