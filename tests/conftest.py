@@ -1,11 +1,13 @@
 """Fixtures: a settable clock, an engine on a real file, the web application called in process, and the real server."""
 from __future__ import annotations
 
+import contextlib
 import http.client
 import io
 import json
 import os
 import pathlib
+import random
 import re
 import signal
 import socket
@@ -239,6 +241,17 @@ def told_parts(app: App) -> dict[str, str]:
             "alerts": alert["uuid"]}
 
 
+def free_port() -> int:
+    """A free port of the loopback address, below those that the system gives to clients, one of whom could else have it while the
+    server is down."""
+    lowest = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii").split()[0])
+    while True:
+        port = random.SystemRandom().randrange(lowest // 2, lowest)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
 class Server:
     """The real server in a process of its own, on a free port of the loopback address."""
 
@@ -248,9 +261,7 @@ class Server:
         self.log = folder / "server.log"
         self.env = {**{name: value for name, value in os.environ.items() if not name.startswith("ALERTLITE_")},
                     "ALERTLITE_ADMIN_KEY": ADMIN_KEY, "ALERTLITE_DB": str(self.db), "PYTHONUNBUFFERED": "1", **env}
-        with socket.socket() as probe:               # one port for its whole life, so that restarts keep their address
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()                      # one for its whole life, so that restarts keep their address
         self.process: subprocess.Popen | None = None
 
     @property

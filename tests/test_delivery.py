@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
+from conftest import free_port
 
 import alertlite
 
@@ -47,12 +48,6 @@ AgNIADBFAiA7n4ZLc9IB52GDJH24/4awEDL37+wl1o5subs5e7PuWAIhAJ3P9iaw
 Nu7wA8GXT1d2tirpKwBCxuJa93G3u4+NnKOi
 -----END CERTIFICATE-----
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture

