@@ -187,8 +187,12 @@ def as_one_of(*words: str) -> Callable[[str], str]:
 
 def as_mail_server(text: str) -> str:
     """smtp://… or smtps://…, or nothing."""
-    parts = urllib.parse.urlsplit(text)
-    if text and (parts.scheme not in ("smtp", "smtps") or not parts.hostname or parts.port == 0):
+    try:
+        parts = urllib.parse.urlsplit(text)
+        is_right = not text or parts.scheme in ("smtp", "smtps") and parts.hostname and parts.port != 0
+    except ValueError:                               # which would show a part of the password
+        is_right = False
+    if not is_right:
         raise ValueError("must be smtp://user:password@host:port or smtps://…, with /, # and @ in a password written as %2F, %23, %40")
     return text
 
@@ -301,7 +305,7 @@ def load_settings(given: dict[str, str], environ: dict[str, str]) -> SimpleNames
             values[setting.name] = setting.convert(text)
         except ValueError as error:
             raise ValueError(f"setting {setting.name}: {error}") from None
-    values["db"] = values["db"] or os.path.join(environ.get("STATE_DIRECTORY", "").split(":")[0], "alertlite.db")
+    values["db"] = os.path.realpath(values["db"] or os.path.join(environ.get("STATE_DIRECTORY", "").split(":")[0], "alertlite.db"))
     values["memory_folder"] = environ.get("RUNTIME_DIRECTORY", "").split(":")[0]         # systemd keeps it in memory
     if not is_among(values["default_environment"], values["allowed_environments"]):
         raise ValueError("setting default_environment: is not one of allowed_environments")
@@ -3859,8 +3863,7 @@ class Store:
         self.is_full = False                         # the last write found no room
         self.refused = False                         # something was refused for that; whoever notes it resets it
         self.fault: str | None = None                # why nothing may be acknowledged any more, until the process is started again
-        self.commits = self.probed_commits = 0
-        self.probed_at = -1e9                        # monotonic seconds
+        self.commits, self.probed_commits, self.probed_at = 0, 0, -1e9               # the time in monotonic seconds
         self.lock_file = lock_database(path)
         with contextlib.ExitStack() as on_refusal:
             on_refusal.callback(self.lock_file.close)
@@ -3875,7 +3878,8 @@ class Store:
                 self.place, self.wal_place = place_of(path), place_of(path + "-wal")
             except sqlite3.DatabaseError as error:
                 suspect(path, error)
-                raise StartupRefused(f"{path} cannot be used: {error}. Restore a backup, or move the file away.", STORE_FAILED) from None
+                advice = "Make room" if is_full_error(error, path) else "Restore a backup, or move the file away"
+                raise StartupRefused(f"{path} cannot be used: {error}. {advice}.", STORE_FAILED) from None
             on_refusal.pop_all()
         self.tables = Tables(self.db, RecentRows())
         self.jobs: collections.deque[Job] = collections.deque()
@@ -4187,6 +4191,9 @@ def check_copy(path: str) -> int:
     try:
         facts = read_facts(path, "integrity_check")
     except sqlite3.DatabaseError as error:
+        if "unable to open" in str(error):
+            raise StartupRefused(f"{path} cannot be read where it is: a database needs a folder that can be written. Copy it to one, with "
+                                 "its -wal if there is one", 66) from None
         raise StartupRefused(f"{path} is damaged or no database: {error}", 65) from None
     if facts.application != APPLICATION_ID:
         raise StartupRefused(f"{path} is not a database of alertlite", 65)
@@ -4391,15 +4398,24 @@ def connect_reader(path: str, is_over: Callable[[], bool]) -> sqlite3.Connection
     return db
 
 
+def remove_database(path: str) -> None:
+    """Removes a file that is no database yet, and what SQLite keeps beside it."""
+    for end in ("", "-wal", "-shm", "-journal"):
+        pathlib.Path(path + end).unlink(missing_ok=True)
+
+
 def make_database(path: str, size_limit: int) -> None:
     """Makes a new database. It gets its name last, so that there is never half a one of that name."""
     new = path + ".new"
-    for end in ("", "-wal", "-shm", "-journal"):
-        pathlib.Path(new + end).unlink(missing_ok=True)
-    with contextlib.closing(connect(new, size_limit)) as db:
-        create_tables(db)
-        if db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:              # at the close nobody would hear of an error
-            raise StartupRefused(f"{new} cannot be written", STORE_FAILED)
+    remove_database(new)
+    try:
+        with contextlib.closing(connect(new, size_limit)) as db:
+            create_tables(db)
+            if db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:          # at the close nobody would hear of an error
+                raise StartupRefused(f"{new} cannot be written", STORE_FAILED)
+    except BaseException:
+        remove_database(new)
+        raise
     if os.path.exists(path + "-wal"):                # of a database that is gone
         set_aside(path)
     os.replace(new, path)
@@ -9530,6 +9546,8 @@ def control_key_create(engine: Engine, request: dict[str, Any]) -> dict[str, Any
     """Makes a key for whoever owns the database file, with the rights of its user unless told; the user admin too."""
     now = engine.clock.now()
     fields = Fields({name: value for name, value in request.items() if value is not None})
+    if fields.values.get("user") == "":
+        raise Invalid("user must not be empty")
     with engine.store.read() as tables:              # without scopes, those of the user's own roles
         user = tables.find_user(fields.name("user", "admin"))
         if "scopes" not in fields and user:
@@ -9593,10 +9611,17 @@ def run_control(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
         return {"error": "no such command"}
 
 
+def control_path(path: str) -> str:
+    """The control socket beside a database; a name that is too long for one is shortened."""
+    folder, name = os.path.split(os.path.abspath(path))
+    return os.path.join(folder, (name if len(os.fsencode(name)) <= 60 else hashlib.sha256(os.fsencode(name)).hexdigest()[:32]) + ".control")
+
+
 def control_address(path: str) -> tuple[str, int]:
     """The control socket's address, by its folder's descriptor: a socket's path may only be 107 bytes long."""
-    folder = os.open(os.path.dirname(os.path.abspath(path)), os.O_RDONLY | os.O_DIRECTORY)
-    return f"/proc/self/fd/{folder}/{os.path.basename(path)}.control", folder
+    folder, name = os.path.split(control_path(path))
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    return f"/proc/self/fd/{descriptor}/{name}", descriptor
 
 
 class Control(threading.Thread):
@@ -9605,7 +9630,7 @@ class Control(threading.Thread):
     def __init__(self, engine: Engine):
         super().__init__(name="control", daemon=True)
         self.engine = engine
-        self.path = engine.store.path + ".control"
+        self.path = control_path(engine.store.path)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.path)
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -10157,11 +10182,15 @@ def tell_systemd(text: str) -> None:
 
 def systemd_socket() -> socket.socket | None:
     """The listening socket that the service manager holds, so that a restart refuses nobody; None where there is none."""
-    if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS", "0") == "0":
+    held = os.environ.get("LISTEN_FDS", "")
+    if os.environ.get("LISTEN_PID") != str(os.getpid()) or not re.fullmatch("[1-9][0-9]{0,3}", held):
         return None
-    if os.environ["LISTEN_FDS"] != "1":
-        raise StartupRefused("alertlite listens on one socket; the socket unit has several", 78)
-    return socket.socket(fileno=3)
+    if held != "1":
+        raise StartupRefused("alertlite listens on one socket; the socket unit has several")
+    bound = socket.socket(fileno=3)
+    if bound.family not in (socket.AF_INET, socket.AF_INET6) or bound.type != socket.SOCK_STREAM:
+        raise StartupRefused("alertlite listens on a TCP address; the socket unit has something else")
+    return bound
 
 
 class Watchdog(threading.Thread):
@@ -10375,7 +10404,10 @@ def read_event_types(path: str) -> list[EventType]:
 
 def serve(settings: SimpleNamespace) -> int:
     """Runs the server until it is told to stop; its exit status."""
-    host, port = parse_listen(settings.listen)
+    for number in (signal.SIGTERM, signal.SIGINT):   # until it can do better
+        signal.signal(number, lambda *_: sys.exit(0))
+    bound = systemd_socket()
+    host, port = bound.getsockname()[:2] if bound else parse_listen(settings.listen)
     check_exposure(settings, host)
     if settings.admin_key and len(settings.admin_key) < 16:
         raise ValueError("setting admin_key: must have at least 16 characters")
@@ -10383,7 +10415,7 @@ def serve(settings: SimpleNamespace) -> int:
     try:
         engine = Engine(store, Clock(), settings, read_event_types(settings.event_types))
         engine.begin_listening()
-        return serve_engine(engine, host, port)
+        return serve_engine(engine, host, port, bound)
     except Problem as problem:
         if store.fault or is_fatal(problem.__cause__):
             log(1, f"the database fails: {store.fault or problem.__cause__}")
@@ -10393,13 +10425,13 @@ def serve(settings: SimpleNamespace) -> int:
         store.close()
 
 
-def serve_engine(engine: Engine, host: str, port: int) -> int:
-    """Runs the threads around an engine, and the web server, until a signal or a fault; the exit status."""
+def serve_engine(engine: Engine, host: str, port: int, bound: socket.socket | None) -> int:
+    """Runs the threads around an engine, and the web server, until a signal or a fault; the exit status. bound: see make_server."""
     store, settings = engine.store, engine.settings
     timer = Timer(engine)
     courier = Courier(engine, settings.base_url.rstrip("/") or f"http://{settings.listen}")
     try:
-        server = make_server(Api(engine, settings, lambda: timer.problem() or courier.problem()), settings, host, port, systemd_socket())
+        server = make_server(Api(engine, settings, lambda: timer.problem() or courier.problem()), settings, host, port, bound)
     except (OSError, ValueError) as error:
         raise StartupRefused(f"cannot listen on {settings.listen}: {error}", 69) from None
     watch = Watch(server, settings.request_deadline)
@@ -10414,12 +10446,14 @@ def serve_engine(engine: Engine, host: str, port: int) -> int:
     stand_in = StandIn(watch)
     watchdog = Watchdog(store, (timer, courier, stand_in), stop, watchdog_interval())
     settle_memory()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
+    for number in (signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL else [])):
+        signal.signal(number, stop)                  # a terminal that is closed is a stop too, unless nohup said otherwise
+    for number in (signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, lambda *_: None)
     introduce(engine, settings, host, int(server.effective_port))
     for thread in (timer, courier, control, stand_in, watchdog):
         thread.start()
-    tell_systemd(f"READY=1\nSTATUS=listening on {settings.listen}")
+    tell_systemd(f"READY=1\nSTATUS=listening on {host} port {server.effective_port}")
     run_server(server)                               # until SIGTERM, Ctrl-C or a fault
     tell_systemd("STOPPING=1")
     watchdog.ended.set()
@@ -10470,21 +10504,24 @@ def run_key_command(settings: SimpleNamespace, arguments: argparse.Namespace) ->
         "user", "scopes", "type", "text", "expireTime", "customer", "key")}}
     if arguments.action not in ("create", "ping") and not any(map(os.path.exists, (settings.db, settings.db + ".lock"))):
         raise StartupRefused(f"there is no database {settings.db}")
+    was_there = os.path.exists(settings.db)
     answer = run_command(settings, request)
     if "error" in answer:
-        print(f"alertlite: {answer['error']}", file=sys.stderr)
+        print(f"alertlite: {answer['error'].replace('expireTime', '--expires')}", file=sys.stderr)
         return 1
     print_key_answer(arguments.action, answer)
+    if arguments.action in ("create", "ping"):       # who is in the wrong folder has made another one
+        print(f"database: {settings.db}{'' if was_there else ' (new)'}")
     return 0
 
 
 def run_backup(settings: SimpleNamespace, target: str) -> int:
     """backup FILE: by the running server, or here where none runs."""
     target = os.path.abspath(target)
-    if os.path.exists(target) and os.path.samefile(target, settings.db):
-        raise StartupRefused(f"{target} is the database itself", 73)
     if not os.path.exists(settings.db):
         raise StartupRefused(f"there is no database {settings.db}", 66)
+    if os.path.exists(target) and os.path.samefile(target, settings.db):
+        raise StartupRefused(f"{target} is the database itself", 73)
     answer = run_command(settings, {"command": "backup", "file": target})
     if "error" in answer:
         raise StartupRefused(answer["error"], 74)
@@ -10506,13 +10543,18 @@ def check_backup(settings: SimpleNamespace, path: str) -> int:
     return 0
 
 
+def plain(text: str) -> str:
+    """Text from outside for a terminal: what is no plain letter there is shown as Python writes it."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
 def print_key_answer(action: str, answer: dict[str, Any]) -> None:
     if action == "create":
         print(f"key (shown only now): {answer['key']}\nuser: {answer['user']}\nscopes: {', '.join(answer['scopes'])}")
     elif action == "list":
         for key in answer["keys"]:
-            print(f"{key['id']}  {key['key']}  {key['status']:7}  until {key['expires'][:10]}  used {key['count']}  "
-                  f"{key['user']}  {','.join(key['scopes'])}  {key['text']}")
+            print(plain(f"{key['id']}  {key['key']}  {key['status']:7}  until {key['expires'][:10]}  used {key['count']}  "
+                        f"{key['user']}  {','.join(key['scopes'])}  {key['text']}"))
     elif action == "ping":
         print(f"ping key: {answer['ping_key']}\nping address: /ping/{answer['ping_key']}/<slug of the check>")
     else:
@@ -10571,6 +10613,8 @@ def main(argv: list[str] | None = None) -> int:
     arguments = command_line().parse_args(argv)
     given = {setting.name: getattr(arguments, setting.name, None) for setting in SETTINGS}
     os.umask(0o077)                                  # the database holds what nobody else should read
+    with contextlib.suppress(AttributeError):        # there is no output at all
+        sys.stdout.reconfigure(errors="backslashreplace")            # a terminal that knows no … is told all the same
     try:
         settings = load_settings({name: value for name, value in given.items() if value is not None}, dict(os.environ))
         if arguments.command == "serve":
@@ -10590,6 +10634,9 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:                          # whoever read the output has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
+    except OSError as error:
+        print(f"alertlite: {error.strerror or error}{f': {error.filename}' if error.filename else ''}", file=sys.stderr)
+        return 74
     except Problem as problem:                       # the disk is full, or another program holds the database
         print(f"alertlite: {problem.message}", file=sys.stderr)
         return 75

@@ -277,6 +277,83 @@ def test_a_database_that_the_key_command_makes_is_for_its_owner_only(tmp_path: p
     assert {path.name: oct(mode_of(path)) for path in tmp_path.iterdir() if mode_of(path) & 0o077} == {}
 
 
+def test_a_database_is_one_whatever_it_is_called(make_server: Any, tmp_path: pathlib.Path) -> None:
+    server = make_server().start()
+    link = tmp_path / "link.db"
+    link.symlink_to(server.db)
+    refused = run("serve", "--listen", "127.0.0.1:0", "--db", str(link))
+    assert (refused.returncode, "another alertlite is using" in refused.stderr) == (75, True), refused
+    made = call("key", "create", "--db", str(link)).stdout
+    assert f"database: {server.db}\n" in made, "the running server was asked"
+    assert status_with(server, re.search(r"only now\): (\S{32})$", made, re.M)[1]) == 200
+    link.unlink()
+    link.symlink_to(tmp_path / "not mounted" / "alertlite.db")
+    refused = run("serve", "--listen", "127.0.0.1:0", "--db", str(link))
+    assert refused.returncode == 78 and "not mounted does not exist" in refused.stderr and link.is_symlink(), refused
+
+
+def test_a_key_made_in_the_wrong_folder_says_so(tmp_path: pathlib.Path) -> None:
+    made = [call("key", "create", "--db", str(tmp_path / "x.db")).stdout.splitlines()[-1] for _ in range(2)]
+    assert made == [f"database: {tmp_path}/x.db (new)", f"database: {tmp_path}/x.db"]
+    assert call("key", "create", "--user", "", "--db", str(tmp_path / "x.db")).returncode == 1
+
+
+def test_a_text_of_a_key_cannot_forge_the_list(tmp_path: pathlib.Path) -> None:
+    call("key", "create", "--text", "a\x1b[31mb\nc ü", "--db", str(tmp_path / "x.db"))
+    listed = call("key", "list", "--db", str(tmp_path / "x.db")).stdout
+    assert listed.count("\n") == 1 and listed.endswith("a\\x1b[31mb\\nc ü\n"), listed
+    assert "\\u2026" in run("key", "list", "--db", str(tmp_path / "x.db"), PYTHONIOENCODING="ascii").stdout
+
+
+def test_a_name_that_is_too_long_for_a_socket_is_none_for_a_database(make_server: Any, tmp_path: pathlib.Path) -> None:
+    path = tmp_path / ("n" * 200)
+    server = make_server(ALERTLITE_DB=str(path))
+    server.db = path
+    server.start()
+    assert status_with(server, created_key(server)) == 200 and server.stop() == 0
+    assert not list(tmp_path.glob("*.control"))
+
+
+@pytest.mark.parametrize(("arguments", "lay", "code", "text"), [
+    (("serve", "--listen", "127.0.0.1:0"), lambda path: path.with_name("x.db.new").mkdir(), 74, "x.db.new"),
+    (("serve", "--listen", "127.0.0.1:0"), lambda path: path.with_name("x.db.admin-key").mkdir(), 74, "x.db.admin-key"),
+    (("backup", "copy.db"), lambda path: pathlib.Path("copy.db").touch(), 66, "there is no database"),
+    (("serve", "--listen", "127.0.0.1:0"), lambda path: path.with_name("x.db.lock").mkdir(), 78, "x.db.lock"),
+], ids=["a folder in the way", "a folder for the key", "a copy of nothing", "a folder for the lock"])
+def test_what_stands_in_the_way_is_named_and_is_no_traceback(tmp_path: pathlib.Path, monkeypatch: Any, arguments: tuple[str, ...], lay: Any,
+                                                            code: int, text: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    lay(tmp_path / "x.db")
+    ended = run(*arguments, "--db", str(tmp_path / "x.db"))
+    assert ended.returncode == code and text in ended.stderr and "Traceback" not in ended.stderr, ended
+
+
+def test_a_password_in_a_setting_that_cannot_be_read_is_not_shown() -> None:
+    ended = call("settings", ALERTLITE_SMTP_URL="smtp://u:pa#ss@h:25")
+    assert ended.returncode == 78 and "%23" in ended.stderr and "'pa'" not in ended.stderr, ended
+
+
+@pytest.mark.parametrize(("number", "ends"), [(signal.SIGHUP, True), (signal.SIGUSR1, False), (signal.SIGUSR2, False)])
+def test_other_signals_are_a_stop_or_nothing(make_server: Any, number: int, ends: bool) -> None:
+    server = make_server().start()
+    server.process.send_signal(number)
+    if ends:
+        assert server.process.wait(20) == 0 and not os.path.exists(f"{server.db}-wal")
+    else:
+        assert server.request("GET", "/healthz").status == 200 and server.stop() == 0
+
+
+def test_a_stop_before_the_server_is_up_is_quiet(make_server: Any) -> None:
+    for delay in (0.2, 0.3, 0.4):
+        server = make_server()
+        process = subprocess.Popen([sys.executable, PROGRAM, "serve", "--listen", f"127.0.0.1:{server.port}"], env=server.env,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        time.sleep(delay)
+        process.send_signal(signal.SIGTERM)
+        said = process.communicate(timeout=20)[1]
+        assert process.returncode in (0, -signal.SIGTERM) and "Traceback" not in said, said
+
+
 def test_a_very_deep_folder_is_as_good_as_any(make_server: Any, tmp_path: pathlib.Path) -> None:
     folder = tmp_path / ("deep" * 40) / ("deeper" * 30)
     folder.mkdir(parents=True)
@@ -445,7 +522,7 @@ def test_a_key_that_cannot_be_is_refused_with_a_reason(make_server: Any, is_runn
     server = make_server()
     if is_running:
         server.start()
-    for flag, value, reason in (("--expires", "tomorrow", "expireTime: dates must be"), ("--user", "x" * 501, "user is longer than"),
+    for flag, value, reason in (("--expires", "tomorrow", "--expires: dates must be"), ("--user", "x" * 501, "user is longer than"),
                                 ("--text", "x" * 100_001, "text is longer than")):
         assert key_command(server, "create", flag, value, code=1).startswith(f"alertlite: {reason}"), flag
     assert "usage:" in key_command(server, "create", "--scope", "everything", code=2)

@@ -124,14 +124,26 @@ def activated() -> Iterator[socket.socket]:
         yield listener
 
 
-def start_activated(listener: socket.socket, folder: pathlib.Path, **env: str) -> subprocess.Popen:
+def start_activated(listener: socket.socket, folder: pathlib.Path, stderr: int = subprocess.DEVNULL, **env: str) -> subprocess.Popen:
     """The server as a service manager starts it: with its socket as descriptor 3."""
     script = ("import os, sys; os.dup2(int(sys.argv[1]), 3); os.environ['LISTEN_PID'] = str(os.getpid());"
               " os.execv(sys.executable, [sys.executable, sys.argv[2], 'serve'])")
     clean = {name: value for name, value in os.environ.items() if not name.startswith("ALERTLITE_")}
     return subprocess.Popen(
         [sys.executable, "-c", script, str(listener.fileno()), PROGRAM], pass_fds=[listener.fileno()], stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL, env={**clean, "ALERTLITE_ADMIN_KEY": ADMIN_KEY, "ALERTLITE_DB": str(folder / "a.db"), "LISTEN_FDS": "1", **env})
+        stderr=stderr, env={**clean, "ALERTLITE_ADMIN_KEY": ADMIN_KEY, "ALERTLITE_DB": str(folder / "a.db"), "LISTEN_FDS": "1", **env})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("family", "address", "why"), [
+    (socket.AF_INET, "0.0.0.0", "everybody who reaches 0.0.0.0"), (socket.AF_UNIX, "s", "listens on a TCP address")])
+def test_a_socket_of_the_service_manager_is_as_exposed_as_one_of_ours(tmp_path: pathlib.Path, family: int, address: str, why: str) -> None:
+    with socket.socket(family) as listener:
+        listener.bind((address, 0) if family == socket.AF_INET else str(tmp_path / address))
+        listener.listen()
+        server = start_activated(listener, tmp_path, ALERTLITE_AUTH="off", stderr=subprocess.PIPE)
+        said = server.communicate(timeout=20)[1].decode()
+    assert server.returncode == 78 and why in said, said
 
 
 @pytest.mark.slow
