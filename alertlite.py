@@ -6076,19 +6076,18 @@ class Engine:
     def _expire_batch(self, tables: Tables, now: int) -> Expired:
         done = Expired.nothing()
         for table in DUE_ROWS:
-            done = done.and_then(self._expire_rows(tables, table, now, EXPIRE_BATCH))
+            done = done.and_then(self._expire_rows(tables, table, now, EXPIRE_BATCH, []))
         spans = tables.take_due_deaf_spans(now)
         if spans:
             self._tell_of_deafness(tables, spans, now)
         return done._replace(reviewed=done.reviewed + len(spans))
 
-    def _expire_rows(self, tables: Tables, table: str, now: int, limit: int, seen: list[Any] | None = None) -> Expired:
+    def _expire_rows(self, tables: Tables, table: str, now: int, limit: int, seen: list[Any]) -> Expired:
         """Deals with what is due in one table; seen gets each row before that."""
         done, (find, expire) = Expired.nothing(), DUE_ROWS[table]
         rows = find(tables, now, limit)
         for row in rows:
-            if seen is not None:
-                seen.append(row)
+            seen.append(row)
             expire(self, tables, row, now, done)
         return done._replace(reviewed=len(rows))
 
@@ -10363,7 +10362,7 @@ def introduce(engine: Engine, settings: SimpleNamespace, host: str, port: int) -
     """Makes the first key where there is none, and says how to begin."""
     shown_host = f"[{host}]" if ":" in host else "127.0.0.1" if host == "0.0.0.0" else host
     address = settings.base_url.rstrip("/") or f"http://{shown_host}:{port}"
-    announce(f"alertlite {__version__} listens on {address}\ndatabase: {os.path.abspath(settings.db)}")
+    announce(f"alertlite {__version__} listens on {address}\ndatabase: {settings.db}")
     key = settings.admin_key
     if key:
         engine.create_admin(key)
@@ -10383,7 +10382,7 @@ def show_first_key(engine: Engine, settings: SimpleNamespace) -> str:
         engine.create_admin(key)
         announce(f"admin key (shown only now): {key}")
         return key
-    path = os.path.abspath(settings.db) + ".admin-key"
+    path = settings.db + ".admin-key"
     pathlib.Path(path).unlink(missing_ok=True)       # an older file might be open to others
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
         file.write(key + "\n")
